@@ -1,0 +1,113 @@
+//! The settings of one connection, under the kernel's names where it has one.
+//!
+//! Sections: RFC 9293 (where it says "configurable"), RFC 6298, 5681, 7323, 5961.
+//! In: the owner's choices.
+//! Out: plain values that the rules read.
+
+use super::cc::CcKind;
+use crate::time::Duration;
+
+/// Settings of a connection. [`Default`] is what Linux ships.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Config {
+    /// The largest IP packet the path's first link carries, bytes; the MSS we offer follows from it.
+    pub mtu: u16,
+    /// TCP_MAXSEG: an upper bound of our own on both directions' MSS.
+    pub max_segment: Option<u16>,
+    /// `tcp_rmem[1]`: receive buffer, bytes of true memory; half of it is offered as window at the most.
+    pub rcv_buf: u32,
+    /// `tcp_rmem[2]`: the largest receive buffer ever; decides the window scale we offer.
+    pub rcv_buf_max: u32,
+    /// `tcp_wmem[2]`: send buffer limit, bytes.
+    pub snd_buf: u32,
+    /// `tcp_window_scaling`, RFC 7323.
+    pub window_scaling: bool,
+    /// `tcp_timestamps`, RFC 7323.
+    pub timestamps: bool,
+    /// `tcp_sack`, RFC 2018.
+    pub sack: bool,
+    /// `tcp_dsack`, RFC 2883.
+    pub dsack: bool,
+    /// Nagle's algorithm (SHLD-7); off is TCP_NODELAY (MUST-17).
+    pub nagle: bool,
+    /// TCP_CORK: partial segments wait until it is lifted, 200 ms at most.
+    pub cork: bool,
+    /// How long an acknowledgement may wait for company (SHLD-18, MUST-40).
+    pub delayed_ack: Duration,
+    /// How many segments at the start are acknowledged at once (quick-ACK mode).
+    pub quick_acks: u8,
+    /// RFC 6298 2.1: RTO before the first measurement.
+    pub rto_initial: Duration,
+    /// `tcp_rto_min_us`: the floor of 4*RTTVAR.
+    pub rto_min: Duration,
+    /// `tcp_rto_max_ms`.
+    pub rto_max: Duration,
+    /// `tcp_syn_retries`: how often a SYN is sent again (MUST-23: at least 3 minutes).
+    pub syn_retries: u8,
+    /// `tcp_synack_retries`: how often a SYN-ACK is sent again.
+    pub synack_retries: u8,
+    /// `tcp_retries1`: R1, after so many timeouts the application is told (SHLD-9, SHLD-10).
+    pub retries1: u8,
+    /// `tcp_retries2`: R2, after so many the connection ends (SHLD-11).
+    pub retries2: u8,
+    /// TCP_USER_TIMEOUT: ends the connection when data stays unacknowledged so long (RFC 9293 3.9.1.1).
+    pub user_timeout: Option<Duration>,
+    /// SO_KEEPALIVE (MUST-24, MUST-25: off by default).
+    pub keepalive: bool,
+    /// `tcp_keepalive_time` (MUST-27, MUST-28).
+    pub keepalive_time: Duration,
+    /// `tcp_keepalive_intvl`.
+    pub keepalive_interval: Duration,
+    /// `tcp_keepalive_probes` (MUST-29).
+    pub keepalive_probes: u8,
+    /// `tcp_fin_timeout`: how long a released connection may stay in FIN-WAIT-2.
+    pub fin_timeout: Duration,
+    /// Maximum segment lifetime; TIME-WAIT lasts twice as long (MUST-13).
+    pub msl: Duration,
+    /// Initial window in segments, RFC 6928.
+    pub initial_window: u32,
+    /// `tcp_congestion_control`.
+    pub congestion: CcKind,
+    /// `tcp_slow_start_after_idle`, RFC 5681 4.1.
+    pub slow_start_after_idle: bool,
+    /// The least time between two challenge ACKs of one connection, RFC 5961 7 (`tcp_invalid_ratelimit`).
+    pub challenge_ack_interval: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            mtu: 1500,
+            max_segment: None,
+            rcv_buf: 131_072,
+            rcv_buf_max: 6_291_456,
+            snd_buf: 4_194_304,
+            window_scaling: true,
+            timestamps: true,
+            sack: true,
+            dsack: true,
+            nagle: true,
+            cork: false,
+            delayed_ack: Duration::from_millis(40),
+            quick_acks: 16,
+            rto_initial: Duration::from_secs(1),
+            rto_min: Duration::from_millis(200),
+            rto_max: Duration::from_secs(120),
+            syn_retries: 7,
+            synack_retries: 5,
+            retries1: 3,
+            retries2: 15,
+            user_timeout: None,
+            keepalive: false,
+            keepalive_time: Duration::from_secs(7200),
+            keepalive_interval: Duration::from_secs(75),
+            keepalive_probes: 9,
+            fin_timeout: Duration::from_secs(60),
+            msl: Duration::from_secs(30),
+            initial_window: 10,
+            congestion: CcKind::Reno,
+            slow_start_after_idle: true,
+            challenge_ack_interval: Duration::from_millis(500),
+        }
+    }
+}

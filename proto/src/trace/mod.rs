@@ -1,0 +1,1 @@
+//! Watching: pcapng writing, tcpdump's one-line format, analysis of a conversation. Only reads.
