@@ -1,4 +1,11 @@
 //! Worlds to run stacks in: seeded links, a virtual clock, applications, scenarios, invariants.
 #![no_std]
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss))]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod glimpse;
+pub mod link;
+pub mod rng;
