@@ -7,6 +7,7 @@ pub mod cause;
 pub mod cc;
 pub mod config;
 pub mod info;
+pub mod ranges;
 pub mod segment;
 pub mod state;
 
