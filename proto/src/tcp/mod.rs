@@ -8,6 +8,7 @@ pub mod cc;
 pub mod config;
 pub mod info;
 pub mod ranges;
+pub mod rtt;
 pub mod segment;
 pub mod state;
 
