@@ -1,0 +1,96 @@
+//! Instruction counts of the same jobs: the same on a busy machine as on an idle one.
+//!
+//! `cargo bench -p tidegate-lab --bench instructions` (needs valgrind and gungraun-runner)
+
+#![allow(missing_docs, reason = "the macros make public modules")]
+
+mod subjects;
+
+use std::hint::black_box;
+
+use gungraun::{library_benchmark, library_benchmark_group, main};
+use subjects::{BLOCK, Mode, floor::Floor, ours, smol};
+
+fn warm_ours(mode: Mode, idle: usize) -> ours::Pair {
+    let mut pair = ours::Pair::new(mode, idle);
+    pair.transfer(2 * BLOCK);
+    pair.ping_pong();
+    pair.connect_request_close();
+    pair.transfer(2 * BLOCK);
+    pair
+}
+
+fn warm_smol(mode: Mode, idle: usize) -> smol::Pair {
+    let mut pair = smol::Pair::new(mode, idle);
+    pair.transfer(2 * BLOCK);
+    pair.ping_pong();
+    pair.connect_request_close();
+    pair.transfer(2 * BLOCK);
+    pair
+}
+
+#[library_benchmark]
+#[bench::checksums(warm_ours(Mode::Checksums, 0))]
+#[bench::no_checksums(warm_ours(Mode::NoChecksums, 0))]
+#[bench::super_segments(warm_ours(Mode::Super, 0))]
+fn bulk_tidegate(mut pair: ours::Pair) {
+    pair.transfer(black_box(BLOCK));
+}
+
+#[library_benchmark]
+#[bench::checksums(warm_smol(Mode::Checksums, 0))]
+#[bench::no_checksums(warm_smol(Mode::NoChecksums, 0))]
+#[bench::super_segments(warm_smol(Mode::Super, 0))]
+fn bulk_smoltcp(mut pair: smol::Pair) {
+    pair.transfer(black_box(BLOCK));
+}
+
+#[library_benchmark]
+#[bench::checksums(Floor::new(Mode::Checksums))]
+#[bench::no_checksums(Floor::new(Mode::NoChecksums))]
+#[bench::super_segments(Floor::new(Mode::Super))]
+fn bulk_floor(mut floor: Floor) {
+    floor.transfer(black_box(BLOCK));
+}
+
+#[library_benchmark]
+#[bench::tidegate(warm_ours(Mode::Checksums, 0))]
+fn ping_pong_tidegate(mut pair: ours::Pair) {
+    pair.ping_pong();
+}
+
+#[library_benchmark]
+#[bench::smoltcp(warm_smol(Mode::Checksums, 0))]
+fn ping_pong_smoltcp(mut pair: smol::Pair) {
+    pair.ping_pong();
+}
+
+#[library_benchmark]
+#[bench::idle_0(warm_ours(Mode::Checksums, 0))]
+#[bench::idle_100(warm_ours(Mode::Checksums, 100))]
+#[bench::idle_1000(warm_ours(Mode::Checksums, 1000))]
+fn connect_tidegate(mut pair: ours::Pair) {
+    pair.connect_request_close();
+}
+
+#[library_benchmark]
+#[bench::idle_0(warm_smol(Mode::Checksums, 0))]
+#[bench::idle_100(warm_smol(Mode::Checksums, 100))]
+#[bench::idle_1000(warm_smol(Mode::Checksums, 1000))]
+fn connect_smoltcp(mut pair: smol::Pair) {
+    pair.connect_request_close();
+}
+
+library_benchmark_group!(
+    name = jobs,
+    benchmarks = [
+        bulk_tidegate,
+        bulk_smoltcp,
+        bulk_floor,
+        ping_pong_tidegate,
+        ping_pong_smoltcp,
+        connect_tidegate,
+        connect_smoltcp
+    ]
+);
+main!(library_benchmark_groups = jobs);
