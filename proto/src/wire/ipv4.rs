@@ -89,6 +89,19 @@ impl Header {
         zerocopy::transmute!(raw)
     }
 
+    /// Rewrites the length and identification of the header that `packet` starts with, and its checksum. Does nothing
+    /// to what is no header.
+    pub fn rewrite(packet: &mut [u8], total_len: u16, id: u16) {
+        let Ok((_, header_len, _)) = Header::read(packet) else { return };
+        let Some(bytes) = packet.get_mut(..header_len) else { return };
+        let Ok((raw, _)) = Raw::mut_from_prefix(bytes) else { return };
+        (raw.total_len, raw.id, raw.checksum) = (U16::new(total_len), U16::new(id), U16::ZERO);
+        let checksum = Sum::new(checksum::portable).with(bytes).checksum();
+        if let Ok((raw, _)) = Raw::mut_from_prefix(bytes) {
+            raw.checksum = U16::new(checksum);
+        }
+    }
+
     /// True for a piece of a packet.
     pub const fn is_fragment(&self) -> bool {
         self.more_fragments || self.fragment_offset != 0

@@ -79,6 +79,13 @@ impl Header {
         })
     }
 
+    /// Rewrites the length of the header that `packet` starts with. Does nothing to what is no header.
+    pub fn rewrite(packet: &mut [u8], payload_len: u16) {
+        if let Ok((raw, _)) = Raw::mut_from_prefix(packet) {
+            raw.payload_len = U16::new(payload_len);
+        }
+    }
+
     /// The fixed header as it stands there, and where the packet ends.
     fn read(bytes: &[u8]) -> Result<(Header, usize), Error> {
         let (raw, _) = Raw::read_from_prefix(bytes).map_err(|_| Error::Truncated)?;

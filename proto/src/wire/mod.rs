@@ -8,6 +8,7 @@
 pub mod arp;
 pub mod checksum;
 pub mod eth;
+pub mod frame;
 pub mod icmp;
 pub mod ip;
 pub mod ipv4;
@@ -30,7 +31,7 @@ pub enum Error {
     Truncated,
     /// A length in the header contradicts itself.
     BadLength,
-    /// Another version or kind of address than this header has.
+    /// Another version, protocol or kind of address than was looked for.
     BadVersion,
     /// The checksum is wrong (MUST-3).
     BadChecksum,
@@ -45,7 +46,7 @@ impl fmt::Display for Error {
         f.write_str(match self {
             Error::Truncated => "the packet is shorter than its headers say",
             Error::BadLength => "a length in the header contradicts itself",
-            Error::BadVersion => "not the version that this header has",
+            Error::BadVersion => "not the version or protocol that was looked for",
             Error::BadChecksum => "the checksum is wrong",
             Error::BadOptions => "an option has an impossible length",
             Error::BadExtension => "an extension header asks for the packet to be discarded",

@@ -100,6 +100,21 @@ impl Header {
         raw.as_bytes().iter().copied().chain(options).collect()
     }
 
+    /// Rewrites the fixed part of the header that `segment` starts with, all but its ports, to what `self` says, and
+    /// computes the checksum over the segment, which must be whole. The option bytes stay as they are. Does nothing
+    /// to what is no header.
+    pub fn rewrite(&self, segment: &mut [u8], src: IpAddr, dst: IpAddr, sum: SumFn) {
+        let Ok((raw, _)) = Raw::mut_from_prefix(segment) else { return };
+        let offset = raw.offset_flags.get() & !Flags::ALL.0;
+        raw.offset_flags = U16::new(offset | self.flags.0 & Flags::ALL.0);
+        (raw.seq, raw.ack) = (U32::new(self.seq.0), U32::new(self.ack.0));
+        (raw.window, raw.urgent, raw.checksum) = (U16::new(self.window), U16::new(self.urgent), U16::ZERO);
+        let checksum = Sum::pseudo_header(sum, src, dst, protocol::TCP, segment.len()).with(segment).checksum();
+        if let Ok((raw, _)) = Raw::mut_from_prefix(segment) {
+            raw.checksum = U16::new(checksum);
+        }
+    }
+
     /// How many bytes the header takes with its options.
     pub fn header_len(&self) -> usize {
         MIN_HEADER_LEN + self.options.to_bytes().len()
