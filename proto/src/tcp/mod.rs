@@ -3,6 +3,7 @@
 //! [`Connection`] is the table of contents: its public calls in the order in which a program meets them. Every rule
 //! lives in the file that carries its name.
 
+pub mod bytequeue;
 pub mod cause;
 pub mod cc;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod info;
 pub mod ranges;
 pub mod rtt;
 pub mod segment;
+pub mod sendq;
 pub mod state;
 
 pub use cause::{AckCause, Cause, ResetCause, RetransmitCause};
