@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{LinkSlice, NetSlice, SlicedPacket, TcpOptionElement, TransportSlice};
 use proptest::prelude::*;
+use tidegate_proto::net::{Cause, IfaceId, TxFrame, offload};
 use tidegate_proto::wire::checksum::portable;
 use tidegate_proto::wire::eth::{self, MacAddr};
 use tidegate_proto::wire::icmp::{self, Echo};
@@ -165,6 +166,40 @@ proptest! {
         let ours = frame::Tcp::parse(frame::Link::Ethernet, &bytes, Some(portable)).expect("we read it too");
         prop_assert_eq!((ours.ip, ours.tcp), (ip, tcp));
         prop_assert_eq!(&bytes[ours.payload], payload);
+    }
+
+    #[test]
+    fn split_bursts(src in any_mac(), dst in any_mac(), ip in any_ip(protocol::TCP), tcp in any_tcp(), payload in prop::collection::vec(any::<u8>(), 0..9000), gso_size in 100_u16..1500) {
+        let tcp = Header { flags: tcp.flags.without(Flags::URG), urgent: 0, ..tcp };
+        let link = eth::Header { dst, src, ethertype: ip.ethertype() };
+        let payload = bytes::Bytes::from(payload);
+        let burst = TxFrame {
+            iface: IfaceId(0),
+            header: frame::emit_tcp(Some(&link), &ip, &tcp, &[&payload], portable),
+            payload: [payload.clone()].into_iter().collect(),
+            gso_size,
+            socket: None,
+            cause: Cause::Tcp(tidegate_proto::tcp::Cause::Data),
+            note: None,
+        };
+        let frames: Vec<_> = offload::split(&burst, frame::Link::Ethernet, portable).collect();
+        let pieces: Vec<&[u8]> = if payload.is_empty() { vec![&[]] } else { payload.chunks(usize::from(gso_size)).collect() };
+        prop_assert_eq!(frames.len(), pieces.len());
+        for (nth, (bytes, piece)) in frames.iter().zip(&pieces).enumerate() {
+            let mut ip = ip;
+            if let ip::Header::V4(ip) = &mut ip {
+                ip.id = ip.id.wrapping_add(nth as u16);
+            }
+            let mut flags = tcp.flags;
+            if nth > 0 {
+                flags = flags.without(Flags::CWR);
+            }
+            if nth + 1 < pieces.len() {
+                flags = flags.without(Flags::FIN | Flags::PSH);
+            }
+            let seq = tcp.seq + nth as u32 * u32::from(gso_size);
+            judge_tcp(bytes, &link, &ip, &Header { seq, flags, ..tcp.clone() }, piece);
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! [`Stack`] demultiplexes frames to connections, half-open records and TIME-WAIT records, answers ARP, neighbour
 //! discovery and ICMP echo, and keeps every timer.
 
+pub mod offload;
+
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
@@ -117,7 +119,7 @@ pub enum ChecksumState {
 }
 
 /// One frame to a device, already with Ethernet and IP headers. If it carries more payload than `gso_size`, the
-/// device (or [`crate::net::split`]) cuts it into segments and finishes their headers.
+/// device (or [`offload::split`]) cuts it into segments and finishes their headers.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TxFrame {
     /// Where it goes out.

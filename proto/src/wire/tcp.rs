@@ -159,6 +159,11 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
+    /// The flags without those of `other`.
+    pub const fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+
     /// True if any bit of `other` is set.
     pub const fn any(self, other: Flags) -> bool {
         self.0 & other.0 != 0
