@@ -6,6 +6,9 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod adapter;
+pub mod app;
 pub mod glimpse;
 pub mod link;
 pub mod rng;
+pub mod world;
