@@ -102,19 +102,19 @@ impl ExactSizeIterator for Split<'_> {}
 /// drop and count.
 ///
 /// The contract is the stack's: after [`Merger::push`] or [`Merger::on_timeout`] drain [`Merger::poll_ready`], then
-/// read [`Merger::next_timeout`].
+/// read [`Merger::next_timeout`]. Each frame may bring a `tag`; a merged frame has that of its first segment.
 #[derive(Clone, Debug)]
-pub struct Merger {
+pub struct Merger<T = ()> {
     link: Link,
     sum: SumFn,
     hold: Duration,
     max_segments: u16,
     /// What may still grow, the oldest first.
-    held: Vec<Held>,
-    ready: VecDeque<Frame>,
+    held: Vec<Held<T>>,
+    ready: VecDeque<(Frame, T)>,
 }
 
-impl Merger {
+impl<T> Merger<T> {
     /// A merger for one interface. A segment waits at most `hold` for others to join it, and at most `max_segments`
     /// go into one frame.
     pub fn new(link: Link, sum: SumFn, hold: Duration, max_segments: u16) -> Self {
@@ -122,13 +122,14 @@ impl Merger {
     }
 
     /// A frame from the wire.
-    pub fn push(&mut self, bytes: Bytes, now: Instant) {
+    pub fn push(&mut self, bytes: Bytes, tag: T, now: Instant) {
         let Ok(headers) = frame::Tcp::parse(self.link, &bytes, Some(self.sum)) else {
-            self.ready.push_back(Frame { bytes, checksum: ChecksumState::Unknown, segments: 1 });
+            let frame = Frame { bytes, checksum: ChecksumState::Unknown, segments: 1 };
+            self.ready.push_back((frame, tag));
             return;
         };
-        let segment =
-            Held { due: now + self.hold, len: headers.payload.len(), first: bytes, headers, rest: Vec::new() };
+        let due = now + self.hold;
+        let segment = Held { first: bytes, tag, len: headers.payload.len(), headers, rest: Vec::new(), due };
         if let Some(at) = self.held.iter().position(|held| held.is_same_connection(&segment)) {
             let held = &mut self.held[at];
             if held.segments() < self.max_segments && held.may_take(&segment) {
@@ -166,7 +167,7 @@ impl Merger {
     }
 
     /// The next frame for the stack.
-    pub fn poll_ready(&mut self) -> Option<Frame> {
+    pub fn poll_ready(&mut self) -> Option<(Frame, T)> {
         self.ready.pop_front()
     }
 
@@ -183,8 +184,9 @@ impl Merger {
 
 /// A segment that waits for others, and those that have joined it.
 #[derive(Clone, Debug)]
-struct Held {
+struct Held<T> {
     first: Bytes,
+    tag: T,
     headers: frame::Tcp,
     /// The payloads behind the first.
     rest: Vec<Bytes>,
@@ -193,13 +195,13 @@ struct Held {
     due: Instant,
 }
 
-impl Held {
+impl<T> Held<T> {
     fn segments(&self) -> u16 {
         u16::try_from(self.rest.len() + 1).unwrap_or(u16::MAX)
     }
 
-    fn is_same_connection(&self, other: &Held) -> bool {
-        let ends = |held: &Held| {
+    fn is_same_connection(&self, other: &Held<T>) -> bool {
+        let ends = |held: &Held<T>| {
             let (ip, tcp) = (&held.headers.ip, &held.headers.tcp);
             (tcp.src_port, tcp.dst_port, ip.src(), ip.dst())
         };
@@ -218,7 +220,7 @@ impl Held {
     }
 
     /// May `next` join behind what is here?
-    fn may_take(&self, next: &Held) -> bool {
+    fn may_take(&self, next: &Held<T>) -> bool {
         let (mine, theirs) = (&self.headers, &next.headers);
         let Ok(so_far) = u32::try_from(self.len) else { return false };
         let flags = |held: &frame::Tcp| held.tcp.flags.without(ENDS | Flags::CWR);
@@ -234,7 +236,7 @@ impl Held {
             && next.options() == self.options()
     }
 
-    fn take(&mut self, next: Held) {
+    fn take(&mut self, next: Held<T>) {
         self.headers.tcp.flags |= next.headers.tcp.flags;
         self.len += next.len;
         self.rest.push(next.first.slice(next.headers.payload));
@@ -245,7 +247,7 @@ impl Held {
         self.first.get(self.headers.tcp_at + crate::wire::tcp::MIN_HEADER_LEN..self.headers.payload.start)
     }
 
-    fn into_frame(self, sum: SumFn) -> Frame {
+    fn into_frame(self, sum: SumFn) -> (Frame, T) {
         let segments = self.segments();
         let bytes = if self.rest.is_empty() {
             self.first
@@ -256,7 +258,7 @@ impl Held {
             rewrite(&mut bytes, &self.headers, &self.headers.tcp, 0, sum);
             bytes.freeze()
         };
-        Frame { bytes, checksum: ChecksumState::Verified, segments }
+        (Frame { bytes, checksum: ChecksumState::Verified, segments }, self.tag)
     }
 }
 
@@ -386,13 +388,13 @@ mod tests {
     }
 
     fn drain(merger: &mut Merger) -> Vec<Frame> {
-        core::iter::from_fn(|| merger.poll_ready()).collect()
+        core::iter::from_fn(|| merger.poll_ready()).map(|(frame, ())| frame).collect()
     }
 
     /// What comes out of a merger that sees `frames` at once.
     fn merged(frames: impl IntoIterator<Item = Bytes>) -> Vec<Frame> {
         let mut merger = Merger::new(Link::Ethernet, portable, HOLD, 64);
-        frames.into_iter().for_each(|frame| merger.push(frame, Instant::ZERO));
+        frames.into_iter().for_each(|frame| merger.push(frame, (), Instant::ZERO));
         merger.flush();
         drain(&mut merger)
     }
@@ -438,7 +440,7 @@ mod tests {
             prop_assert_eq!(at, whole.len());
 
             let mut merger = Merger::new(link, portable, HOLD, u16::MAX);
-            frames.iter().for_each(|frame| merger.push(frame.clone(), Instant::ZERO));
+            frames.iter().for_each(|frame| merger.push(frame.clone(), (), Instant::ZERO));
             merger.flush();
             let merged = drain(&mut merger);
             prop_assert_eq!(merged.len(), 1);
@@ -514,17 +516,27 @@ mod tests {
     #[test]
     fn a_segment_waits_its_time_and_no_longer() {
         let mut merger = Merger::new(Link::Ethernet, portable, HOLD, 3);
-        merger.push(segment(&header(1, 0, Flags::ACK), b"four"), Instant::ZERO);
+        merger.push(segment(&header(1, 0, Flags::ACK), b"four"), (), Instant::ZERO);
         assert!(merger.poll_ready().is_none());
         let due = Instant::ZERO + HOLD;
         assert_eq!(merger.next_timeout(), Some(due));
         merger.on_timeout(due);
         assert_eq!(drain(&mut merger).len(), 1);
         assert_eq!(merger.next_timeout(), None);
-        (0..4).for_each(|n| merger.push(segment(&header(1, 4 * n, Flags::ACK), b"four"), due));
+        (0..4).for_each(|n| merger.push(segment(&header(1, 4 * n, Flags::ACK), b"four"), (), due));
         merger.flush();
         let counts: Vec<u16> = drain(&mut merger).iter().map(|frame| frame.segments).collect();
         assert_eq!(counts, [3, 1], "at most three in one frame");
+    }
+
+    #[test]
+    fn a_merged_frame_has_the_tag_of_its_first_segment() {
+        let mut merger = Merger::new(Link::Ethernet, portable, HOLD, 64);
+        for (n, tag) in ["first", "second", "third"].into_iter().enumerate() {
+            merger.push(segment(&header(1, 4 * n as u32, Flags::ACK), b"four"), tag, Instant::ZERO);
+        }
+        merger.flush();
+        assert_eq!(merger.poll_ready().map(|(frame, tag)| (frame.segments, tag)), Some((3, "first")));
     }
 
     #[test]
