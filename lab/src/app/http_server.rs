@@ -223,7 +223,7 @@ fn response_head(found: bool, size: u64) -> Vec<u8> {
          Date: Thu, 01 Jan 2026 10:09:11 GMT\r\n\
          Server: tidegate-lab/0.1 (virtual)\r\n\
          Last-Modified: Thu, 01 Jan 2026 10:00:00 GMT\r\n\
-         ETag: \"file_64KB-of-the-lab\"\r\n\
+         ETag: \"{size:x}-of-tidegate-lab\"\r\n\
          Accept-Ranges: bytes\r\n\
          Content-Length: {size}\r\n\
          Connection: Keep-Alive\r\n\
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn requests_are_recognized_once_they_are_complete() {
         assert_eq!(parse_request(b"GET /a HTTP/1.1\r\nHost: b\r\n"), None);
-        assert_eq!(parse_request(b"GET /a HTTP/1.1\r\nHost: b\r\n\r\nGET"), Some((27, "/a".into())));
+        assert_eq!(parse_request(b"GET /a HTTP/1.1\r\nHost: b\r\n\r\nGET"), Some((28, "/a".into())));
         assert_eq!(parse_request(b"PUT /a HTTP/1.1\r\n\r\n"), Some((19, String::new())));
         assert_eq!(parse_request(b"\x00\x01"), Some((2, String::new())));
     }
