@@ -11,4 +11,6 @@ pub mod app;
 pub mod glimpse;
 pub mod link;
 pub mod rng;
+#[cfg(test)]
+mod sample;
 pub mod world;
