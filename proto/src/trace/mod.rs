@@ -1,1 +1,3 @@
 //! Watching: pcapng writing, tcpdump's one-line format, analysis of a conversation. Only reads.
+
+pub mod pcapng;
