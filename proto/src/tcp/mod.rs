@@ -9,6 +9,7 @@ pub mod cc;
 pub mod config;
 pub mod info;
 pub mod ranges;
+pub mod recovery;
 pub mod recvq;
 pub mod rtt;
 pub mod segment;
