@@ -8,6 +8,7 @@ pub mod cause;
 pub mod cc;
 pub mod config;
 pub mod info;
+pub mod paws;
 pub mod ranges;
 pub mod recovery;
 pub mod recvq;
