@@ -3,6 +3,7 @@
 //! [`Connection`] is the table of contents: its public calls in the order in which a program meets them. Every rule
 //! lives in the file that carries its name.
 
+pub mod ack;
 pub mod bytequeue;
 pub mod cause;
 pub mod cc;
