@@ -1,3 +1,4 @@
 //! Watching: pcapng writing, tcpdump's one-line format, analysis of a conversation. Only reads.
 
 pub mod pcapng;
+pub mod tcpdump;

@@ -1,0 +1,367 @@
+//! An IPv6 packet and its extension headers.
+//!
+//! Sections: RFC 8200 3, 4; RFC 2711; RFC 2675; RFC 8754 is named only.
+//! In: the bytes from the IP header on, and the length the link leaves for them.
+//! Out: the IP part of the line, and what is inside.
+
+use core::net::IpAddr;
+
+use super::bytes::{Captured, CutShort};
+use super::ip::{self, Ip};
+use super::line::{Address, Line};
+use super::put;
+
+/// The line of an IPv6 packet.
+pub(super) fn print(line: &mut Line, bytes: Captured, length: u32) -> Result<(), CutShort> {
+    line.protocol = "ip6";
+    line.depth += 1;
+    let fixed: [u8; 40] = bytes.array(0)?;
+    if length < FIXED {
+        put!(line, "truncated-ip6 {length}");
+        return Ok(());
+    }
+    if !line.options.link_header {
+        put!(line, "IP6 ");
+    }
+    let word = bytes.u32(0)?;
+    match word >> 28 {
+        6 => {}
+        version => {
+            put!(line, "version error: {version} != 6");
+            return Ok(());
+        }
+    }
+    let payload_length = u32::from(bytes.u16(4)?);
+    let packet = Packet { bytes, length, payload_length };
+    // A jumbogram says its length later.
+    if payload_length > 0 {
+        packet.print_missing(line, payload_length);
+    }
+    let protocol = bytes.u8(6)?;
+    if line.options.verbose {
+        print_header(line, word, protocol, bytes.u8(7)?, payload_length);
+    }
+    let (source, destination) = (address(&fixed, 8), address(&fixed, 24));
+    let ip = Ip {
+        source,
+        destination,
+        final_destination: final_destination(bytes, protocol).unwrap_or(destination),
+        first_protocol: protocol,
+        fragmented: false,
+    };
+    if !ip::has_ports(protocol) {
+        put!(line, "{ip}: ");
+    }
+    packet.print_headers(line, ip)
+}
+
+/// The packet from its fixed header on.
+struct Packet<'a> {
+    bytes: Captured<'a>,
+    /// What the link leaves for it.
+    length: u32,
+    /// As the fixed header says; 0 in a jumbogram.
+    payload_length: u32,
+}
+
+impl Packet<'_> {
+    fn print_missing(&self, line: &mut Line, payload_length: u32) {
+        let total = payload_length.saturating_add(FIXED);
+        if self.length < total {
+            put!(line, "truncated-ip6 - {} bytes missing!", total - self.length);
+        }
+    }
+
+    /// Extension headers one after another, and what is behind them.
+    fn print_headers(&self, line: &mut Line, mut ip: Ip) -> Result<(), CutShort> {
+        let mut at = FIXED;
+        let mut payload_length = self.payload_length;
+        let mut next = ip.first_protocol;
+        let mut seen_hop_by_hop = false;
+        loop {
+            let end = FIXED.saturating_add(payload_length);
+            // An absent length hides nothing from the headers, but everything from what follows them.
+            let is_extension = matches!(next, HOP_BY_HOP | DESTINATION | FRAGMENT | ROUTING);
+            let packet = if is_extension && payload_length == 0 { self.bytes } else { self.bytes.limit(end) };
+            let bytes = packet.from(at);
+            let advance = match next {
+                HOP_BY_HOP if seen_hop_by_hop => {
+                    return complain(line, "[The Hop-by-Hop Options header was already found]");
+                }
+                HOP_BY_HOP if at != FIXED => {
+                    return complain(line, "[The Hop-by-Hop Options header don't follow the IPv6 header]");
+                }
+                HOP_BY_HOP => {
+                    seen_hop_by_hop = true;
+                    let options = Options { name: "HBH", protocol: "hbhopt", is_hop_by_hop: true, payload_length };
+                    let (advance, jumbo) = options.print(line, bytes)?;
+                    if payload_length == 0 {
+                        let Some(jumbo) = jumbo else {
+                            return complain(line, "[No valid Jumbo Payload Hop-by-Hop option found]");
+                        };
+                        payload_length = jumbo;
+                        self.print_missing(line, payload_length);
+                    }
+                    Some(advance)
+                }
+                DESTINATION => {
+                    let options = Options { name: "DSTOPT", protocol: "dstopt", is_hop_by_hop: false, payload_length };
+                    Some(options.print(line, bytes)?.0)
+                }
+                FRAGMENT => {
+                    ip.fragmented = true;
+                    // Like tcpdump: counted from the length field, whatever a jumbo option says, in 64 bits.
+                    let rest = u64::from(self.payload_length).wrapping_sub(u64::from(at - FIXED) + 8);
+                    print_fragment(line, bytes, rest)?
+                }
+                ROUTING => print_routing(line, bytes)?,
+                _ => return ip::print_payload(line, &ip, next, bytes, end.saturating_sub(at)),
+            };
+            let Some(advance) = advance else { return Ok(()) };
+            line.protocol = "ip6";
+            next = bytes.u8(0)?;
+            at += advance;
+            if at > FIXED.saturating_add(payload_length) {
+                return Err(CutShort);
+            }
+        }
+    }
+}
+
+fn complain(line: &mut Line, sentence: &str) -> Result<(), CutShort> {
+    put!(line, "{sentence}");
+    line.invalid();
+    Ok(())
+}
+
+/// `(class 0x03, flowlabel 0xabcde, hlim 64, ...) `
+fn print_header(line: &mut Line, word: u32, protocol: u8, hop_limit: u8, payload_length: u32) {
+    let (class, flow_label) = (word >> 20 & 0xff, word & 0x000f_ffff);
+    put!(line, "(");
+    if class != 0 {
+        put!(line, "class 0x{class:02x}, ");
+    }
+    if flow_label != 0 {
+        put!(line, "flowlabel 0x{flow_label:05x}, ");
+    }
+    let name = ip::name(protocol);
+    put!(line, "hlim {hop_limit}, next-header {name} ({protocol}) payload length: {payload_length}) ");
+}
+
+/// A fragment header. `None` if what follows is not the start of a packet.
+fn print_fragment(line: &mut Line, bytes: Captured, rest: u64) -> Result<Option<u32>, CutShort> {
+    line.protocol = "frag6";
+    let header: [u8; 8] = bytes.array(0)?;
+    let [_, _, high, low, identification @ ..] = header;
+    let offset = u16::from_be_bytes([high, low]) & 0xfff8;
+    put!(line, "frag (");
+    if line.options.verbose {
+        put!(line, "0x{:08x}:", u32::from_be_bytes(identification));
+    }
+    put!(line, "{offset}|{rest})");
+    if offset != 0 {
+        return Ok(None);
+    }
+    put!(line, " ");
+    Ok(Some(8))
+}
+
+/// A routing header. `None` if it cannot be understood.
+fn print_routing(line: &mut Line, bytes: Captured) -> Result<Option<u32>, CutShort> {
+    line.protocol = "rt6";
+    let [_, length, kind, segments_left]: [u8; 4] = bytes.array(0)?;
+    put!(line, "RT6 (len={length}, type={kind}");
+    if kind == 0 {
+        put!(line, " [Deprecated]");
+    }
+    put!(line, ", segleft={segments_left}");
+    match kind {
+        0 | 2 => {
+            let reserved = bytes.u32(4)?;
+            if reserved != 0 || line.options.verbose {
+                put!(line, ", rsv=0x{reserved:x}");
+            }
+        }
+        4 => {
+            let [last_entry, flags] = bytes.array(4)?;
+            put!(line, ", last-entry={last_entry}");
+            if flags != 0 || line.options.verbose {
+                put!(line, ", flags=0x{flags:x}");
+            }
+            put!(line, ", tag={:x}", bytes.u16(6)?);
+        }
+        _ => {
+            put!(line, " (unknown type)");
+            line.invalid();
+            return Ok(None);
+        }
+    }
+    if length % 2 == 1 {
+        put!(line, " (invalid length {length})");
+        line.invalid();
+        return Ok(None);
+    }
+    for segment in 0..u32::from(length) / 2 {
+        put!(line, ", [{segment}]{}", Address::from(bytes.array::<16>(8 + segment * 16)?));
+    }
+    put!(line, ") ");
+    Ok(Some((u32::from(length) + 1) * 8))
+}
+
+/// A header of options: hop by hop, or for the destination.
+struct Options {
+    name: &'static str,
+    protocol: &'static str,
+    is_hop_by_hop: bool,
+    payload_length: u32,
+}
+
+impl Options {
+    /// Prints the options. Returns the header's length, and the packet's if an option tells it.
+    fn print(&self, line: &mut Line, bytes: Captured) -> Result<(u32, Option<u32>), CutShort> {
+        line.protocol = self.protocol;
+        let length = (u32::from(bytes.u8(1)?) + 1) * 8;
+        let _whole = bytes.slice(0, length)?;
+        put!(line, "{} ", self.name);
+        let jumbo = self.print_each(line, bytes.from(2).limit(length - 2), length - 2)?;
+        Ok((length, jumbo))
+    }
+
+    fn print_each(&self, line: &mut Line, options: Captured, length: u32) -> Result<Option<u32>, CutShort> {
+        let verbose = line.options.verbose;
+        let mut jumbo = None;
+        let mut at = 0;
+        while at < length {
+            let kind = options.u8(at)?;
+            if kind == PAD1 {
+                if verbose {
+                    put!(line, "(pad1)");
+                }
+                at += 1;
+                continue;
+            }
+            let data_length = options.u8(at + 1)?;
+            let end = at + 2 + u32::from(data_length);
+            let option = options.slice(at, end - at)?;
+            match kind {
+                PADN if verbose => put!(line, "(padn)"),
+                PADN => {}
+                ROUTER_ALERT => {
+                    self.check(line, "rtalert", options.from(at), 4, data_length == 2)?;
+                    if verbose {
+                        put!(line, "(rtalert: 0x{:04x}) ", options.u16(at + 2)?);
+                    }
+                }
+                JUMBO => {
+                    self.check(line, "jumbo", options.from(at), 6, data_length == 4)?;
+                    self.take_jumbo(line, options.u32(at + 2)?, &mut jumbo);
+                }
+                HOME_ADDRESS => {
+                    self.check(line, "homeaddr", options.from(at), 18, data_length >= 16)?;
+                    if verbose {
+                        put!(line, "(homeaddr: {}", Address::from(options.array::<16>(at + 2)?));
+                        print_sub_options(line, Captured::new(option).from(18))?;
+                        put!(line, ")");
+                    }
+                }
+                _ if verbose => put!(line, "(opt_type 0x{kind:02x}: len={data_length})"),
+                _ => {}
+            }
+            at = end;
+        }
+        if verbose {
+            put!(line, " ");
+        }
+        Ok(jumbo)
+    }
+
+    /// A known option must have its size; a wrong one ends the list.
+    fn check(&self, line: &mut Line, name: &str, option: Captured, size: u32, fits: bool) -> Result<(), CutShort> {
+        if !option.has(0, size) {
+            put!(line, "({name}: trunc)");
+            return Err(CutShort);
+        }
+        if !fits {
+            put!(line, "({name}: invalid len {})", option.u8(1)?);
+            return Err(CutShort);
+        }
+        Ok(())
+    }
+
+    /// The length of a packet that is longer than 65,535 bytes, if this may be one.
+    fn take_jumbo(&self, line: &mut Line, length: u32, jumbo: &mut Option<u32>) {
+        let objection = match jumbo {
+            _ if !self.is_hop_by_hop => " - not a hop-by-hop option",
+            Some(_) => " - already seen",
+            None if self.payload_length != 0 => " - payload len != 0",
+            None if length <= u32::from(u16::MAX) => " - < 65536",
+            None => {
+                *jumbo = Some(length);
+                ""
+            }
+        };
+        if line.options.verbose {
+            put!(line, "(jumbo: {length}{objection}) ");
+        }
+    }
+}
+
+/// The options inside a home address.
+fn print_sub_options(line: &mut Line, options: Captured) -> Result<(), CutShort> {
+    let mut rest = options;
+    while !rest.is_empty() {
+        let kind = rest.u8(0)?;
+        if kind == PAD1 {
+            put!(line, ", pad1");
+            rest = rest.from(1);
+            continue;
+        }
+        let length = rest.u8(1)?;
+        let _whole = rest.slice(0, u32::from(length) + 2)?;
+        match kind {
+            PADN => put!(line, ", padn"),
+            _ => put!(line, ", sopt_type 0x{kind:02x}: len={length}"),
+        }
+        rest = rest.from(u32::from(length) + 2);
+    }
+    Ok(())
+}
+
+fn address(header: &[u8; 40], at: usize) -> IpAddr {
+    let bytes: [u8; 16] = header.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
+    IpAddr::from(bytes)
+}
+
+/// The last address of a routing header, which the transport checksums cover.
+fn final_destination(packet: Captured, mut next: u8) -> Option<IpAddr> {
+    let mut at = FIXED;
+    loop {
+        let bytes = packet.from(at);
+        match next {
+            HOP_BY_HOP | DESTINATION => at += (u32::from(bytes.u8(1).ok()?) + 1) * 8,
+            FRAGMENT => at += 8,
+            ROUTING => {
+                let [_, length, kind, _]: [u8; 4] = bytes.array(0).ok()?;
+                if !matches!(kind, 0 | 2) || length % 2 == 1 || length == 0 {
+                    return None;
+                }
+                let last: [u8; 16] = bytes.array(u32::from(length) * 8 - 8).ok()?;
+                return Some(IpAddr::from(last));
+            }
+            _ => return None,
+        }
+        next = bytes.u8(0).ok()?;
+    }
+}
+
+const FIXED: u32 = 40;
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const DESTINATION: u8 = 60;
+
+const PAD1: u8 = 0;
+const PADN: u8 = 1;
+const ROUTER_ALERT: u8 = 5;
+const JUMBO: u8 = 194;
+const HOME_ADDRESS: u8 = 201;
