@@ -80,7 +80,7 @@ impl Recovery {
                 if *dup_acks == 0 {
                     *flight = in_flight;
                 }
-                *dup_acks += 1;
+                *dup_acks = dup_acks.saturating_add(1);
                 //= 5681#3.2
                 if *dup_acks < DUP_THRESH || !may_enter {
                     return DupAck::Counted;

@@ -79,10 +79,10 @@ impl Reno {
         }
         // What was known of the path is kept as the threshold. Like Linux: three quarters of the window.
         self.ssthresh = self.ssthresh.max(self.cwnd / 2 + self.cwnd / 4);
-        // Like Linux: one halving for each RTO, not all at once as the RFC has it.
+        // Like Linux: one halving for each RTO begun after the first, not all at once as the RFC has it.
         //= 5681#4.1
         let restart = self.initial_window.min(self.cwnd);
-        let halvings = u32::try_from(idle.as_nanos() / rto.as_nanos().max(1)).unwrap_or(u32::MAX);
+        let halvings = u32::try_from((idle.as_nanos() - 1) / rto.as_nanos().max(1)).unwrap_or(u32::MAX);
         self.cwnd = self.cwnd.checked_shr(halvings).unwrap_or(0).max(restart);
         self.credit = 0;
     }
@@ -224,15 +224,17 @@ mod tests {
     #[test]
     fn the_window_decays_while_the_connection_is_idle() {
         //= 5681#4.1
-        for (rtos, cwnd) in [(0, 160), (1, 160), (2, 40), (3, 20), (4, 10), (5, 10), (100, 10), (u64::MAX, 10)] {
+        let rto = Duration::from_millis(200);
+        for (idle_millis, cwnd) in
+            [(0, 160), (200, 160), (201, 80), (400, 80), (401, 40), (600, 40), (1000, 10), (20_000, 10), (u64::MAX, 10)]
+        {
             let mut cc = reno();
             for _ in 0..4 {
                 round(&mut cc, 1);
             }
             cc.on_loss(320, Instant::ZERO);
-            let rto = Duration::from_millis(200);
-            cc.on_idle(rto * rtos, rto);
-            assert_eq!((cc.cwnd(), cc.ssthresh()), (cwnd, 160), "idle for {rtos} RTO");
+            cc.on_idle(Duration::from_millis(idle_millis), rto);
+            assert_eq!((cc.cwnd(), cc.ssthresh()), (cwnd, 160), "idle for {idle_millis} ms");
         }
         let mut small = reno();
         small.on_timeout(40);
