@@ -7,6 +7,7 @@
 use core::fmt;
 use core::iter::Sum;
 use core::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
+use core::str::FromStr;
 
 /// A point in time: nanoseconds since an origin that the owner chooses. Never goes backwards.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -212,6 +213,47 @@ impl fmt::Display for Duration {
     }
 }
 
+/// A number, with or without a fraction, and one of the units that [`Duration`] prints: `1.5s`, `200ms`, `140us`,
+/// `5ns`. What is finer than a nanosecond is cut off.
+impl FromStr for Duration {
+    type Err = NotADuration;
+
+    fn from_str(text: &str) -> Result<Self, NotADuration> {
+        let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).ok_or(NotADuration)?);
+        let nanos: u64 = match unit {
+            "ns" => 1,
+            "us" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            _ => return Err(NotADuration),
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        if whole.is_empty() || fraction.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())
+        {
+            return Err(NotADuration);
+        }
+        let whole: u64 = whole.parse().map_err(|_| NotADuration)?;
+        let fraction = fraction.bytes().scan(nanos, |place, digit| {
+            *place /= 10;
+            Some(*place * u64::from(digit - b'0'))
+        });
+        let total = whole.checked_mul(nanos).and_then(|n| n.checked_add(fraction.sum())).ok_or(NotADuration)?;
+        Ok(Duration(total))
+    }
+}
+
+/// The text is no [`Duration`], or one longer than 584 years.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotADuration;
+
+impl fmt::Display for NotADuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a duration such as 1.5s, 200ms, 140us or 5ns")
+    }
+}
+
+impl core::error::Error for NotADuration {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,7 +271,17 @@ mod tests {
             (60_000_000_000, "60s"),
         ] {
             assert_eq!(Duration::from_nanos(nanos).to_string(), text);
+            let unit = if nanos > 1_000_000 { 1_000 } else { 1 };
+            assert_eq!(text.parse(), Ok(Duration::from_nanos(nanos / unit * unit)), "{text} reads back");
         }
+    }
+
+    #[test]
+    fn what_is_no_duration() {
+        for text in ["", "5", "ms", ".5s", "5.s", "-1s", "1h", "1 s", "1.2.3s", "99999999999s", "\u{661}s"] {
+            assert_eq!(text.parse::<Duration>(), Err(NotADuration), "{text}");
+        }
+        assert_eq!("0.0000000019s".parse(), Ok(Duration::from_nanos(1)));
     }
 
     #[test]
