@@ -13,4 +13,5 @@ pub mod link;
 pub mod rng;
 #[cfg(test)]
 mod sample;
+pub mod scenario;
 pub mod world;
