@@ -28,11 +28,8 @@ impl Sum {
     /// The sum that a TCP or ICMPv6 checksum starts with; `len` is that of the upper-layer header and its payload.
     pub fn pseudo_header(sum: SumFn, src: IpAddr, dst: IpAddr, protocol: u8, len: usize) -> Self {
         let len = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
-        let start = match (src, dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => Sum::new(sum).with(&src.octets()).with(&dst.octets()),
-            (src, dst) => Sum::new(sum).with(&v6_octets(src)).with(&v6_octets(dst)),
-        };
-        start.with(&len).with(&[0, protocol])
+        let start = [len, [0, 0, 0, protocol]].map(word).iter().sum::<u64>();
+        Sum { sum, total: start + address(src) + address(dst), odd: false }
     }
 
     /// The sum with `bytes` behind what it has.
@@ -68,13 +65,13 @@ pub fn portable(bytes: &[u8]) -> u64 {
     let (chunks, rest) = bytes.as_chunks::<32>();
     for chunk in chunks {
         let (words, _) = chunk.as_chunks::<4>();
-        for (lane, word) in lanes.iter_mut().zip(words) {
-            *lane += u64::from(u32::from_ne_bytes(*word));
+        for (lane, bytes) in lanes.iter_mut().zip(words) {
+            *lane += word(*bytes);
         }
     }
     let (words, rest) = rest.as_chunks::<4>();
     let mut total: u64 = lanes.iter().sum();
-    total += words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>();
+    total += words.iter().copied().map(word).sum::<u64>();
     let (words, rest) = rest.as_chunks::<2>();
     total += words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum::<u64>();
     total + rest.first().map_or(0, |&last| u64::from(u16::from_ne_bytes([last, 0])))
@@ -99,12 +96,21 @@ const fn fold32(sum: u64) -> u32 {
     folded
 }
 
-/// An address as the IPv6 pseudo-header has it.
-fn v6_octets(addr: IpAddr) -> [u8; 16] {
+/// What an address adds to a pseudo-header's sum.
+fn address(addr: IpAddr) -> u64 {
     match addr {
-        IpAddr::V4(addr) => addr.to_ipv6_mapped().octets(),
-        IpAddr::V6(addr) => addr.octets(),
+        IpAddr::V4(addr) => word(addr.octets()),
+        IpAddr::V6(addr) => {
+            let octets = addr.octets();
+            let (words, _) = octets.as_chunks::<4>();
+            words.iter().copied().map(word).sum()
+        }
     }
+}
+
+/// Two 16-bit words at once: their carries meet in the fold.
+fn word(bytes: [u8; 4]) -> u64 {
+    u64::from(u32::from_ne_bytes(bytes))
 }
 
 #[cfg(test)]
