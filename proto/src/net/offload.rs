@@ -232,6 +232,7 @@ impl<T> Held<T> {
             && flags(theirs) == flags(mine)
             && !theirs.tcp.flags.any(Flags::CWR | NEVER)
             && without_id(theirs.ip) == without_id(mine.ip)
+            && (theirs.ip_at, theirs.tcp_at) == (mine.ip_at, mine.tcp_at)
             && next.first.get(..theirs.ip_at) == self.first.get(..mine.ip_at)
             && next.options() == self.options()
     }
@@ -537,6 +538,20 @@ mod tests {
         }
         merger.flush();
         assert_eq!(merger.poll_ready().map(|(frame, tag)| (frame.segments, tag)), Some((3, "first")));
+    }
+
+    #[test]
+    fn ip_options_keep_a_segment_apart() {
+        let mut optioned = segment(&header(1, 4, Flags::ACK), b"more").to_vec();
+        let ip_at = eth::HEADER_LEN;
+        optioned.splice(ip_at + ipv4::HEADER_LEN..ip_at + ipv4::HEADER_LEN, [1; 4]);
+        optioned[ip_at] = 0x46;
+        let len = (optioned.len() - ip_at) as u16;
+        ipv4::Header::rewrite(&mut optioned[ip_at..], len, 0xfffe);
+        assert_eq!(parse(Link::Ethernet, &optioned).tcp_at, ip_at + 24);
+        let frames = merged([segment(&header(1, 0, Flags::ACK), b"four"), optioned.clone().into()]);
+        assert_eq!(frames.len(), 2);
+        assert_eq!(frames[1].bytes, optioned);
     }
 
     #[test]
