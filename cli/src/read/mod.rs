@@ -1,1 +1,3 @@
 //! Reading captures from disk: pcap, pcapng, text.
+
+pub(crate) mod text;

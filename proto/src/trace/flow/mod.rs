@@ -140,6 +140,8 @@ pub struct Marks {
     pub last_data: Option<Duration>,
     /// The first FIN.
     pub fin: Option<Duration>,
+    /// The other end's.
+    pub second_fin: Option<Duration>,
 }
 
 /// A reset that ended the conversation.
@@ -311,7 +313,11 @@ impl Flow {
             }
         }
         if record.has(Flags::FIN) {
-            marks.fin.get_or_insert(at);
+            match self.release.first {
+                None => marks.fin = Some(at),
+                Some(first) if first != from => marks.second_fin = marks.second_fin.or(Some(at)),
+                Some(_) => {}
+            }
         }
     }
 

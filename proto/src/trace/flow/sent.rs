@@ -73,10 +73,7 @@ pub enum Again {
 impl Kind {
     /// True for what an undisturbed conversation consists of.
     pub const fn is_usual(self) -> bool {
-        matches!(
-            self,
-            Kind::Syn | Kind::SynAck | Kind::Third | Kind::Data | Kind::Fin | Kind::Ack | Kind::WindowUpdate
-        )
+        matches!(self, Kind::Syn | Kind::SynAck | Kind::Third | Kind::Data | Kind::Fin | Kind::Ack | Kind::WindowUpdate)
     }
 }
 
@@ -231,11 +228,6 @@ impl Sender {
     /// Nothing before its highest number is missing.
     pub(super) fn is_gapless(&self) -> bool {
         self.holes.is_empty()
-    }
-
-    /// The number on the wire that stands for `pos`.
-    pub(super) fn seq(&self, pos: Pos) -> Seq {
-        self.space.map_or(Seq(0), |space| space.seq(pos))
     }
 
     /// Payload bytes of one segment on the wire: what the other end's MSS option leaves beside our options.
@@ -505,11 +497,8 @@ impl Sender {
             _ => 0,
         };
         self.acked = self.acked.max(Some(ack));
-        let window = if record.has(Flags::SYN) {
-            u64::from(record.header.window)
-        } else {
-            self.scaled(record.header.window)
-        };
+        let window =
+            if record.has(Flags::SYN) { u64::from(record.header.window) } else { self.scaled(record.header.window) };
         self.window = record.header.window;
         self.right_edge = self.right_edge.max(Some(ack + window));
     }

@@ -125,7 +125,8 @@ impl Flows {
     /// The capture has ended: the reports in the order in which the conversations began, and how many more there
     /// were, none worse than the best of these.
     pub fn finish(mut self) -> (Vec<FlowReport>, u64) {
-        let live = core::mem::replace(&mut self.live, HashMap::with_hasher(self.live.hasher().clone()));
+        let nothing = HashMap::with_hasher(self.live.hasher().clone());
+        let live = core::mem::replace(&mut self.live, nothing);
         for (_, entry) in live {
             self.report(entry);
         }

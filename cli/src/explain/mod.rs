@@ -1,0 +1,142 @@
+//! The subcommand `explain`: a capture told in the three phases of a connection.
+//!
+//! Sections: RFC 9293 3.5, 3.6, Figure 5.
+//! In: pcap, pcapng, tcpdump's text, or an article that quotes it; or the packets of a virtual world.
+//! Out: per connection a ladder, sentences and a summary; or one line each when there are many; or JSON.
+
+mod layout;
+pub(crate) mod render;
+pub(crate) mod sentences;
+
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::path::PathBuf;
+
+use tidegate_proto::trace::Record;
+use tidegate_proto::trace::flow::{Detail, FlowReport, Flows, Options};
+
+use self::render::Style;
+pub(crate) use self::sentences::Lang;
+use crate::failure::Failure;
+use crate::read::text::Text;
+
+/// Explain a capture: its connections, their three phases, and the cause of what is unusual
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The capture: pcap, pcapng, tcpdump's text, or an article that quotes it; - reads standard input
+    file: PathBuf,
+    /// Explain only this connection, counted from 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    conn: Option<u64>,
+    /// Write one JSON object per connection
+    #[arg(long)]
+    json: bool,
+    /// The language of the explanation
+    #[arg(long, value_enum, default_value_t)]
+    lang: Lang,
+}
+
+/// Does what the arguments ask.
+pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    let detail = match args.conn {
+        Some(n) => Detail::Only(n),
+        None => Detail::First(FEW),
+    };
+    let mut explainer = Explainer::new(detail);
+    let damage = read(&args, &mut explainer)?;
+    let story = explainer.finish();
+    if story.reports.is_empty() {
+        damage?;
+        return Err(Failure::Failed(anyhow::anyhow!("{} holds no TCP segment", args.file.display())));
+    }
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let style = Style { lang: args.lang, colour, brief: false };
+    let mut out = io::stdout().lock();
+    if let Some(n) = args.conn {
+        let Some(report) = story.reports.iter().find(|report| report.index == n) else {
+            let sentence = format!("there is no connection {n}: the capture holds {}", story.begun);
+            return Err(Failure::refused(sentence));
+        };
+        out.write_all((render::flow(report, style) + "\n" + &render::legend(style)).as_bytes())?;
+    } else {
+        out.write_all(story.tell(style).as_bytes())?;
+    }
+    out.flush()?;
+    damage
+}
+
+/// Reads everything that can be read; the inner result says what damage ended the reading early.
+fn read(args: &Args, explainer: &mut Explainer) -> Result<Result<(), Failure>, Failure> {
+    let source: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
+        Box::new(io::stdin().lock())
+    } else {
+        let file = File::open(&args.file)
+            .map_err(|e| Failure::refused(format!("cannot open {}: {e}", args.file.display())))?;
+        Box::new(BufReader::with_capacity(1 << 16, file))
+    };
+    for record in Text::new(source) {
+        match record {
+            Ok(record) => explainer.push(&record),
+            Err(e) => return Ok(Err(Failure::from(e))),
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Turns records into stories.
+pub(crate) struct Explainer {
+    flows: Flows,
+}
+
+/// All conversations of a capture, understood.
+pub(crate) struct Story {
+    /// In the order in which they began.
+    pub(crate) reports: Vec<FlowReport>,
+    /// How many there were.
+    begun: u64,
+    records: u64,
+    left_out: u64,
+}
+
+impl Explainer {
+    /// `detail` says whose ladders will be drawn.
+    pub(crate) fn new(detail: Detail) -> Self {
+        let keys = RandomState::new();
+        let mut seed = [0; 16];
+        let (low, high) = seed.split_at_mut(8);
+        low.copy_from_slice(&keys.hash_one(0).to_le_bytes());
+        high.copy_from_slice(&keys.hash_one(1).to_le_bytes());
+        Explainer { flows: Flows::new(Options { detail, seed, ..Options::default() }) }
+    }
+
+    /// The next segment of the capture.
+    pub(crate) fn push(&mut self, record: &Record) {
+        self.flows.push(record);
+    }
+
+    /// The capture is over.
+    pub(crate) fn finish(self) -> Story {
+        let (begun, records) = (self.flows.begun(), self.flows.records());
+        let (reports, left_out) = self.flows.finish();
+        Story { reports, begun, records, left_out }
+    }
+}
+
+impl Story {
+    /// Each conversation whole if there are few, else one line each, the worst first.
+    pub(crate) fn tell(&self, style: Style) -> String {
+        if self.begun <= FEW {
+            let brief = |n: usize| Style { brief: n > 0, ..style };
+            let told: Vec<String> =
+                self.reports.iter().enumerate().map(|(n, report)| render::flow(report, brief(n))).collect();
+            return told.join("\n\n") + "\n" + &render::legend(style);
+        }
+        let mut worst: Vec<FlowReport> = self.reports.clone();
+        worst.sort_by_key(|report| (std::cmp::Reverse(report.badness()), report.index));
+        render::overview(&worst, self.begun, self.records, self.left_out, style)
+    }
+}
+
+/// So many conversations are told whole.
+const FEW: u64 = 3;

@@ -1,0 +1,295 @@
+//! Every sentence that `explain` can say, English and Chinese side by side.
+//!
+//! Sections: none; the Chinese follows the terms of the usual Chinese textbooks (报文段, 序号, 同步已发送 ...).
+//! In: a sentence's name, a language, and values for its placeholders.
+//! Out: text.
+
+use clap::ValueEnum;
+
+/// The language of an explanation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub(crate) enum Lang {
+    /// English
+    #[default]
+    En,
+    /// Chinese
+    Zh,
+}
+
+/// One sentence in both languages; `{name}` is a placeholder.
+#[derive(Debug)]
+pub(super) struct Sentence {
+    en: &'static str,
+    zh: &'static str,
+}
+
+impl Sentence {
+    /// The sentence in `lang` with every placeholder replaced.
+    pub(super) fn say(&self, lang: Lang, values: &[(&str, &dyn std::fmt::Display)]) -> String {
+        let mut out = String::new();
+        let mut rest = self.text(lang);
+        while let Some((before, behind)) = rest.split_once('{') {
+            let (name, behind) = behind.split_once('}').expect("a test closes every placeholder");
+            let value = values.iter().find(|(known, _)| *known == name);
+            debug_assert!(value.is_some(), "no value for {{{name}}} of {:?}", self.en);
+            out += before;
+            out += &value.map(|(_, value)| value.to_string()).unwrap_or_default();
+            rest = behind;
+        }
+        out + rest
+    }
+
+    /// The sentence as it stands in the table.
+    pub(super) fn text(&self, lang: Lang) -> &'static str {
+        match lang {
+            Lang::En => self.en,
+            Lang::Zh => self.zh,
+        }
+    }
+}
+
+macro_rules! sentences {
+    ($($name:ident: $en:literal, $zh:literal;)*) => {
+        $(pub(super) const $name: Sentence = Sentence { en: $en, zh: $zh };)*
+        #[cfg(test)]
+        const ALL: &[(&str, Sentence)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+sentences! {
+    // Heads.
+    HEAD: "Connection {n}: {id}",
+        "连接{n}：{id}";
+    WHO: "A = {a} opened it (client), B = {b} was called (server). {records} segments in {time}.",
+        "A = {a}，主动打开连接（客户）;B = {b}，被动打开连接（服务器）。共{records}个报文段，历时{time}。";
+    WHO_MIDDLE: "The capture begins in the middle: no SYN was seen. A = {a} is taken for the client, because its port is the higher one; B = {b}. {records} segments in {time}.",
+        "抓包从连接中途开始，没有看到SYN。A = {a}的端口号较大，故当作客户；B = {b}。共{records}个报文段，历时{time}。";
+    NO_TIMES: "The capture carries no times.",
+        "抓包中没有时间。";
+    COLUMN_NUMBER: "No.", "序";
+    COLUMN_MILLIS: "ms", "毫秒";
+    COLUMN_SECONDS: "s", "秒";
+    COLUMN_A: "A's state", "A的状态";
+    COLUMN_SEGMENT: "flags, seq, ack", "标志， seq, ack";
+    COLUMN_B: "B's state", "B的状态";
+    INFERRED: "* inferred: must have happened, but no captured segment proves it.",
+        "* 推断：应当发生过，但抓到的报文段不能证明。";
+
+    // Establishment.
+    ESTABLISHMENT: "1. Establishment: {how}", "1. 连接建立：{how}";
+    IN_THREE: "three segments", "三次握手";
+    IN_CROSSING: "simultaneous open", "同时打开";
+    IN_UNSEEN: "before the capture", "在抓包之前";
+    IN_VAIN: "no connection", "未能建立连接";
+    LISTENS: "B creates its TCB: CLOSED -> LISTEN", "B创建TCB:CLOSED -> LISTEN";
+    STEP_SYN: "First, A asks for a connection: SYN = 1, initial sequence number seq = x = {x}. A enters {syn_sent}.",
+        "第一步：A向B发送连接请求报文段，SYN = 1，初始序号 seq = x = {x}。A进入{syn_sent}状态。";
+    STEP_SYN_ACK: "Second, B agrees: SYN = 1, ACK = 1, ack = x + 1 = {x} + 1 = {x1}, and its own initial sequence number seq = y = {y}. B enters {syn_received}.",
+        "第二步：B同意建立连接，SYN = 1,ACK = 1,ack = x + 1 = {x} + 1 = {x1}，并选择自己的初始序号 seq = y = {y}。B进入{syn_received}状态。";
+    STEP_THIRD: "Third, A confirms: ACK = 1, seq = x + 1, ack = y + 1. tcpdump prints \"ack 1\", counted from y: ack 1 = {y} + 1 = {y1}. A has entered {established}; B does when this arrives.",
+        "第三步：A向B给出确认，ACK = 1,seq = x + 1,ack = y + 1。tcpdump采用相对量的表示方法，ack 1 实际上是 {y} + 1 = {y1}。A已进入{established}状态；B收到后也进入该状态。";
+    RELATIVE: "From here on numbers are relative, as tcpdump prints them: A's count from x, B's from y; 1 is the first byte of data.",
+        "以下的序号都是相对量，与tcpdump的显示相同：A的从x算起，B的从y算起，1是第一个数据字节。";
+    OFFERS: "Both offer: {list}.", "双方约定：{list}。";
+    OFFER_MSS: "MSS {a} (A) and {b} (B)", "MSS为{a}(A)和{b}(B)";
+    OFFER_SCALE: "window scale {a} and {b} (from here on A's win counts times {fa}, B's times {fb})",
+        "窗口扩大因子{a}和{b}（此后A的窗口乘以{fa},B的乘以{fb}）";
+    OFFER_SACK: "SACK", "SACK";
+    OFFER_TIMESTAMPS: "timestamps", "时间戳";
+    BETWEEN: ", ", "、";
+    WHY_THREE: "Why does A send once more? An old SYN, long delayed in the network, may reach B after its connection is over. B answers it in good faith, but A, who asked for nothing, sends RST instead of the third segment, and B is not left waiting.",
+        "为什么A最后还要发送一次确认？为了防止已失效的连接请求报文段突然又传送到B。B会善意地应答，而A并没有请求连接，不发第三个报文段，而是发送RST,B就不会白白等待。";
+    CROSSED_OPEN: "Both ends sent SYN before either had the other's. Each goes from {syn_sent} through {syn_received} to {established}: one connection, not two.",
+        "双方都在收到对方的SYN之前发出了SYN，各自从{syn_sent}经{syn_received}进入{established}：只建立一条连接，而不是两条。";
+    UNSEEN_OPEN: "The handshake is not in the capture, so x and y are unknown and the states at the start are assumed. Relative numbers count from the first ones seen.",
+        "抓包中没有握手过程，x和y未知，开始时的状态是假定的。相对序号从最先看到的数算起。";
+    REFUSED: "B answers the SYN with RST: nobody listens on port {port}. A gives up; there never was a connection.",
+        "B用RST应答SYN：端口{port}上没有进程在收听。A放弃；连接从未建立。";
+    DISOWNED: "{by} answers the SYN-ACK with RST: it did not ask for this connection, or no longer wants it. An old SYN that arrives late ends like this. (Textbooks say that A ignores B's answer; really it sends RST, so that B need not wait.)",
+        "{by}用RST应答SYN+ACK：它没有请求这条连接，或已不再需要。迟到的、已失效的连接请求就是这样结束的。（教科书说A不理睬B的确认；实际上A发送RST，使B不必等待。）";
+    UNANSWERED: "Nobody answered: A sent its SYN {n} times in {time}.",
+        "没有应答：A在{time}内共发送了{n}次SYN。";
+    HALF_OPEN: "B agreed, but A's third segment was not seen: B stays in {syn_received}.",
+        "B已同意，但没有看到A的第三个报文段：B停留在{syn_received}状态。";
+
+    // Transfer.
+    TRANSFER: "2. Transfer: {ab} bytes from A to B, {ba} bytes from B to A", "2. 数据传送：A到B {ab}字节，B到A {ba}字节";
+    NO_TRANSFER: "2. Transfer: none", "2. 数据传送：无";
+    BYTES: "{n} bytes", "{n}字节";
+    GAP: "... {sa} segments of A ({ba} bytes), {sb} of B ({bb} bytes) ...",
+        "…… A的{sa}个报文段（{ba}字节）,B的{sb}个（{bb}字节） ……";
+    HTTP_ONE: "HTTP: A asks \"{request}\" in {ab} bytes; B answers \"{status}\" in {ba} bytes.",
+        "HTTP:A用{ab}字节请求“{request}”；B用{ba}字节应答“{status}”。";
+    HTTP_BODY: "HTTP: A asks \"{request}\" in {ab} bytes; B answers \"{status}\": a head of {head} bytes and a body of {body}.",
+        "HTTP:A用{ab}字节请求“{request}”；B应答“{status}”：首部{head}字节，正文{body}字节。";
+    HTTP_MANY: "HTTP: {n} requests, the first \"{request}\"; {m} responses.",
+        "HTTP：{n}个请求，第一个是“{request}”；{m}个应答。";
+    MERGED: "{len} bytes do not fit one segment: they are {pieces}, merged (or not yet split) where the capture was taken. A segment carries {size} bytes, MSS {mss}{less}.",
+        "{len}字节装不进一个报文段：它是{pieces}，在抓包处被合并（或尚未拆分）。一个报文段装{size}字节，即MSS {mss}{less}。";
+    MERGED_LESS: " - {n} of options", " - {n}字节选项";
+    WINDOW: "{end}'s window: win {first} means {first} x {factor} = {bytes} bytes that {peer} may send ahead{more}. The win of a SYN is never scaled.",
+        "{end}的窗口：win {first} 表示 {first} x {factor} = {bytes}字节，{peer}可以先发送这么多{more}。SYN报文段中的win从不扩大。";
+    WINDOW_GROWS: "; it grows to {max} x {factor} = {bytes}", "；后来增大到 {max} x {factor} = {bytes}";
+    WINDOW_RAW: "{end}'s win goes from {first} to at most {max}; by what to multiply it was agreed before the capture.",
+        "{end}的win从{first}开始，最大{max}；扩大因子在抓包之前约定，无从得知。";
+    CLEAN: "Nothing was lost or sent again.", "没有丢失，也没有重传。";
+    AGAIN_TIMEOUT: "{end} sent {n} again because no acknowledgement came in time (retransmission timeout).",
+        "{end}超时重传{n}：没有按时收到确认。";
+    AGAIN_FAST: "{end} sent {n} again after three duplicate acknowledgements (fast retransmission).",
+        "{end}收到三个重复确认后快重传{n}。";
+    AGAIN_NEEDLESS: "{end} sent {n} again that had been acknowledged already: the repetition was needless.",
+        "{end}重传的{n}此前已被确认：这次重传没有必要。";
+    AGAIN_OTHER: "{end} sent {n} again as part of a repair, or for a reason that the numbers do not show.",
+        "{end}另外重传{n}：属于恢复过程，或原因无法从序号看出。";
+    SEGMENTS: "{n} segments", "{n}个报文段";
+    SEGMENT: "1 segment", "1个报文段";
+    OUT_OF_ORDER: "{n} of {end} arrived out of order: the network overtook itself.",
+        "{end}的{n}失序到达：网络中后发的先到。";
+    DUPLICATE_ACKS: "{end} sent {n} duplicate acknowledgements: each says that something arrived which was not the next.",
+        "{end}发送了{n}个重复确认：每个都表示到达的不是所期待的下一个报文段。";
+    ZERO_WINDOW: "{end} closed its window (win 0) {n} times: its program did not read, and {peer} had to stop.",
+        "{end}的窗口关闭(win 0){n}次：它的应用进程没有读取，{peer}必须停止发送。";
+    PROBES: "{end} probed the closed window {n} times.", "{end}发送了{n}个零窗口探测报文段。";
+    KEEP_ALIVES: "{end} sent {n} keep-alive probes to see whether {peer} was still there.",
+        "{end}发送了{n}个保活探测报文段，确认{peer}是否还在。";
+    UNSEEN: "{n} bytes of {end} were acknowledged but never captured: the capture has gaps.",
+        "{end}有{n}字节被确认却没有抓到：抓包有遗漏。";
+    STRAYS: "{n} of {end} carry numbers of another conversation (an older connection, or a new SYN): the other end does not take them.",
+        "{end}的{n}带着另一连接的序号（旧连接的，或新的SYN）：对方不会接受。";
+
+    // Notes beside the rows.
+    NOTE_DUPLICATE: "duplicate acknowledgement {n}", "第{n}个重复确认";
+    NOTE_BEYOND: "something before it is missing", "它前面缺少报文段";
+    NOTE_TIMEOUT: "sent again: timeout", "重传：超时";
+    NOTE_FAST: "sent again: fast retransmission", "快重传";
+    NOTE_NEEDLESS: "sent again, needlessly", "不必要的重传";
+    NOTE_AGAIN: "sent again", "重传";
+    NOTE_OUT_OF_ORDER: "out of order", "失序";
+    NOTE_ZERO_WINDOW: "window closed", "窗口关闭";
+    NOTE_WINDOW_UPDATE: "window update", "窗口更新";
+    NOTE_PROBE: "window probe", "零窗口探测";
+    NOTE_PROBE_ANSWER: "still closed", "窗口仍关闭";
+    NOTE_KEEP_ALIVE: "keep-alive probe", "保活探测";
+    NOTE_KEEP_ALIVE_ANSWER: "still here", "保活应答";
+    NOTE_STRAY: "belongs to another conversation", "属于另一连接";
+
+    // Release.
+    RELEASE: "3. Release: {how}", "3. 连接释放：{how}";
+    RELEASE_THREE: "three segments", "三个报文段";
+    RELEASE_FOUR: "four segments", "四个报文段（四次挥手）";
+    RELEASE_CROSSED: "both at once", "同时关闭";
+    RELEASE_RESET: "by reset", "复位";
+    RELEASE_UNFINISHED: "not finished", "未完成";
+    RELEASE_NONE: "not in the capture", "不在抓包中";
+    STEP_FIN: "First, {p} -> {q}: {p} has nothing more to send, FIN = 1, seq = u = {u}, the number behind its last byte (absolute: {isn} + {u} = {abs}). {p} enters {fin_wait_1}.",
+        "第一步：{p} → {q}：{p}没有数据要发送了，FIN = 1,seq = u = {u}，等于已传送数据的最后一个字节的序号加1（绝对值：{isn} + {u} = {abs}）。{p}进入{fin_wait_1}状态。";
+    STEP_FIN_RELATIVE: "First, {p} -> {q}: {p} has nothing more to send, FIN = 1, seq = u = {u}, the number behind its last byte. {p} enters {fin_wait_1}.",
+        "第一步：{p} → {q}：{p}没有数据要发送了，FIN = 1,seq = u = {u}，等于已传送数据的最后一个字节的序号加1。{p}进入{fin_wait_1}状态。";
+    STEP_BOTH: "Second, {q} does two things in one segment: ack = u + 1 = {u1} confirms {p}'s FIN, and FIN = 1 at seq = w = {w} is its own. {q} passes {close_wait} and is in {last_ack}; {p} passes {fin_wait_2} and is in {time_wait}.",
+        "第二步：{q} → {p}：一个报文段做两件事：ack = u + 1 = {u1}，确认{p}的FIN;FIN = 1,seq = w = {w}，是{q}自己的连接释放报文段。{q}经过{close_wait}进入{last_ack}状态；{p}经过{fin_wait_2}进入{time_wait}状态。";
+    STEP_ACK: "Second, {q} confirms: ack = u + 1 = {u1}, seq = v = {v}. {q} enters {close_wait} and tells its program; {p} enters {fin_wait_2}. The connection is half closed: {q} may still send, and sent {n} bytes.",
+        "第二步：{q} → {p}:ack = u + 1 = {u1},seq = v = {v}。{q}进入{close_wait}状态并通知应用进程；{p}进入{fin_wait_2}状态。连接处于半关闭状态：{q}仍可发送，它又发送了{n}字节。";
+    STEP_SECOND_FIN: "Third, {q}'s program closes: FIN = 1, seq = w = {w}, ack = u + 1 = {u1} once more. {q} enters {last_ack}, {p} enters {time_wait}.",
+        "第三步：{q} → {p}：{q}的应用进程释放连接，FIN = 1,seq = w = {w}，重复 ack = u + 1 = {u1}。{q}进入{last_ack}状态，{p}进入{time_wait}状态。";
+    STEP_LAST: "{nth}, {p} confirms: seq = u + 1 = {u1}, ack = w + 1 = {w1}. {q} deletes its TCB when this arrives ({closed}); {p} stays in {time_wait} for 2 x MSL, then deletes its own.",
+        "第{nth}步：{p} → {q}:seq = u + 1 = {u1},ack = w + 1 = {w1}。{q}收到后撤销TCB，进入{closed}状态；{p}在{time_wait}状态等待2MSL，然后也撤销TCB。";
+    THIRD: "Third", "三";
+    FOURTH: "Fourth", "四";
+    WHY_THREE_CLOSE: "Why do three segments suffice? After {p}'s FIN, {q} had nothing left to send, and its program closed {gap} later, before {q}'s delayed acknowledgement was due (usually 40 ms). So v = w, and the acknowledgement and the FIN left as one.",
+        "为什么三个报文段就够了？收到{p}的FIN之后，{q}没有数据要发送，并且应用进程在{gap}之后就关闭了，早于延迟确认的期限（通常40毫秒）。所以v = w，确认与FIN合在一个报文段中发送。";
+    WHY_FOUR_CLOSE: "Why four? {q}'s acknowledgement did not wait for its FIN, which came {gap} after {p}'s: {why}.",
+        "为什么是四个？{q}的确认没有等它自己的FIN，后者比{p}的FIN晚{gap}：{why}。";
+    WHY_FOUR_DATA: "{q} still had {n} bytes to send", "{q}还有{n}字节要发送";
+    WHY_FOUR_LATE: "its program closed only after the acknowledgement had left", "它的应用进程在确认发出之后才关闭";
+    WHY_2MSL: "Why 2 x MSL? The last acknowledgement may be lost; then {q} sends its FIN again, and {p} must still be there to answer and start the timer anew. And after 2 x MSL no segment of this connection is left in the network to disturb the next one.",
+        "为什么{p}必须等待2MSL？最后一个ACK报文段可能丢失，这时{q}会重传FIN + ACK报文段，{p}必须还在，才能重传确认并重新启动2MSL计时器。而且经过2MSL，本连接的所有报文段都从网络中消失，不会出现在下一个连接中。";
+    ROW_2MSL: "after 2 x MSL: TCB deleted", "经过2MSL：撤销TCB";
+    STEP_CROSSED: "Both FINs were under way at once: A's at seq = {a}, B's at seq = {b}, and neither confirms the other. Each end goes from {fin_wait_1} to {closing}, and when its FIN is confirmed to {time_wait}, where it waits for 2 x MSL.",
+        "双方的FIN同时在途：A的 seq = {a},B的 seq = {b}，都没有确认对方。两端都从{fin_wait_1}进入{closing}，自己的FIN被确认后进入{time_wait}，等待2MSL。";
+    FIN_AGAIN: "FIN was sent again {n} times: it, or its acknowledgement, was lost. A FIN that arrives in {time_wait} restarts the 2 x MSL timer.",
+        "FIN被重传{n}次：它或对它的确认丢失了。在{time_wait}状态收到FIN会重新启动2MSL计时器。";
+    HALF_CLOSED: "{p} closed (FIN at seq = u = {u}), {q} did not: the capture ends with the connection half closed.",
+        "{p}已关闭（FIN的 seq = u = {u}）,{q}没有：抓包结束时连接处于半关闭状态。";
+    CLOSING_UNSEEN: "Both ends sent FIN, but not every acknowledgement was captured: the end of the release is not proven.",
+        "双方都发送了FIN，但没有抓到全部确认：释放是否完成无法证明。";
+    STILL_OPEN: "Neither end closed before the capture ended.", "抓包结束时双方都没有关闭。";
+    RESET_BY: "{by} sent RST: the connection ends at once, without FIN; what was under way is lost, and nobody waits 2 x MSL.",
+        "{by}发送RST：连接立即终止，没有FIN；在途的数据丢失，也不等待2MSL。";
+    RESET_AFTER_FIN: "{by} sent RST after the release had begun: its program had gone without reading the rest, or the connection existed no more.",
+        "释放开始之后{by}发送RST：它的应用进程没有读完就离开了，或连接已不存在。";
+
+    // Summary.
+    SUMMARY: "Summary", "小结";
+    FROM_TO: "{p} -> {q}", "{p} -> {q}";
+    ROW_PAYLOAD: "payload, bytes", "数据，字节";
+    ROW_HEADERS: "IP and TCP headers, bytes", "IP和TCP首部，字节";
+    ROW_SEGMENTS: "segments captured", "抓到的报文段";
+    ROW_WIRE: "segments on the wire", "链路上的报文段";
+    ROW_BARE: "bare acknowledgements", "纯确认";
+    ROW_AGAIN: "sent again", "重传";
+    ROW_RTT: "mean time to its acknowledgement", "到得到确认的平均时间";
+    HANDSHAKE: "Handshake: {total}, of which {far} from SYN to SYN-ACK and {near} until A's answer{vantage}.",
+        "握手：{total}，其中SYN到SYN+ACK {far}，到A的应答{near}{vantage}。";
+    NEAR_A: " (captured near A)", "（在A附近抓包）";
+    NEAR_B: " (captured near B)", "（在B附近抓包）";
+    LIMITED: "{end} was limited by: application {app} %, congestion window {cwnd} %, {peer}'s window {window} %, send buffer {buffer} %{how}.",
+        "{end}的发送受限于：应用{app}%，拥塞窗口{cwnd}%,{peer}的窗口{window}%，发送缓存{buffer}%{how}。";
+    LIMITED_INFERRED: " (inferred from outside)", "（从外部推断）";
+    LIMITED_NOT: "Too little was sent to say what limited it.", "发送的数据太少，看不出受什么限制。";
+    CLOSED_FIRST: "Closed first: {end}.", "先关闭的一方：{end}。";
+    ENDED: "Ended: {how}.", "结局：{how}。";
+    END_CLOSED: "both ends closed and both were confirmed", "双方都已关闭并得到确认";
+    END_CLOSING: "both ends closed; the last acknowledgement was not captured", "双方都已关闭；没有抓到最后的确认";
+    END_HALF_CLOSED: "half closed when the capture ended", "抓包结束时处于半关闭状态";
+    END_OPEN: "still open when the capture ended", "抓包结束时仍然打开";
+    END_RESET: "reset by {by}", "被{by}复位";
+    END_REFUSED: "refused", "被拒绝";
+    END_DISOWNED: "{by} did not want it", "{by}不要这条连接";
+    END_UNANSWERED: "nobody answered", "没有应答";
+    END_HALF_OPEN: "the handshake was not completed", "握手没有完成";
+
+    // Many connections.
+    OVERVIEW: "{n} connections, {records} segments; the worst first. --conn N explains one.",
+        "共{n}条连接，{records}个报文段；问题最多的在前。用 --conn N 解释其中一条。";
+    OVERVIEW_MORE: "... and {n} more, none worse than these.", "……另有{n}条，都不比以上的更差。";
+    LINE_COLUMNS: "N", "N";
+    LINE_ID: "connection", "连接";
+    LINE_TIME: "duration", "历时";
+    LINE_AB: "A -> B", "A -> B";
+    LINE_BA: "B -> A", "B -> A";
+    LINE_AGAIN: "again", "重传";
+    LINE_END: "ended", "结局";
+
+    // Legend.
+    LEGEND: "Flags: S = SYN, opens; P = PSH, hand the data on; F = FIN, closes; . = ACK, confirms; R = RST, resets; U = URG, urgent; E = ECE and W = CWR, congestion marks (ECN).",
+        "标志：S = SYN，发起连接；P = PUSH，传送数据；F = FIN，关闭连接；. = ACK，确认；R = RST，复位；U = URG，紧急；E = ECE和W = CWR，拥塞标记(ECN)。";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).map(|part| part.split_once('}').expect("a placeholder is closed").0).collect()
+    }
+
+    #[test]
+    fn both_languages_say_everything_with_the_same_values() {
+        for (name, sentence) in ALL {
+            let (en, zh) = (sentence.text(Lang::En), sentence.text(Lang::Zh));
+            assert!(!en.is_empty() && !zh.is_empty(), "{name}");
+            assert_eq!(placeholders(en), placeholders(zh), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_english_is_plain_ascii_and_the_chinese_is_not_english() {
+        // Symbols and names are the same in both.
+        let same = ["OFFER_SACK", "FROM_TO", "LINE_COLUMNS", "LINE_AB", "LINE_BA"];
+        for (name, sentence) in ALL {
+            assert!(sentence.text(Lang::En).is_ascii(), "{name}");
+            assert_eq!(sentence.text(Lang::En) == sentence.text(Lang::Zh), same.contains(name), "{name}");
+        }
+    }
+}
