@@ -32,9 +32,17 @@ pub fn emit(
     transport: &[u8],
     payload_len: usize,
 ) -> ArrayVec<u8, MAX_HEADER_LEN> {
-    let mut header: ArrayVec<u8, MAX_HEADER_LEN> = link.into_iter().flat_map(eth::Header::to_bytes).collect();
-    header.extend(ip.to_bytes(transport.len() + payload_len));
-    header.try_extend_from_slice(transport).expect("no transport header of ours is longer than TCP's 60 bytes");
+    let mut header = ArrayVec::new();
+    let mut push =
+        |bytes: &[u8]| header.try_extend_from_slice(bytes).expect("no transport header exceeds TCP's 60 bytes");
+    if let Some(link) = link {
+        push(&link.to_bytes());
+    }
+    match ip {
+        ip::Header::V4(ip) => push(&ip.to_bytes(transport.len() + payload_len)),
+        ip::Header::V6(ip) => push(&ip.to_bytes(transport.len() + payload_len)),
+    }
+    push(transport);
     header
 }
 

@@ -97,7 +97,11 @@ impl Header {
         //= 9293/MUST-2
         let start = Sum::pseudo_header(sum, src, dst, protocol::TCP, len).with(raw.as_bytes()).with(&options);
         raw.checksum = U16::new(start.with_all(payload).checksum());
-        raw.as_bytes().iter().copied().chain(options).collect()
+        let mut bytes = ArrayVec::new();
+        for part in [raw.as_bytes(), &options] {
+            bytes.try_extend_from_slice(part).expect("20 bytes and at most 40 of options");
+        }
+        bytes
     }
 
     /// Rewrites the fixed part of the header that `segment` starts with, all but its ports, to what `self` says, and
