@@ -17,7 +17,7 @@ use crate::link::{Act, Rule};
 /// Real networks forget a segment after MSL, which is why 2 x MSL of TIME-WAIT suffice: this one is held longer.
 pub(super) fn old_duplicate_syn(settings: &Settings) -> Stage {
     let mut stage = short_talk(settings);
-    let wanders = settings.tcp.msl * 2 + Duration::from_secs(15);
+    let wanders = settings.stack.tcp.msl * 2 + Duration::from_secs(15);
     stage.world.add_rule(stage.a_to_b, Rule::first(|frame| frame.is_syn(), Act::Hold(wanders)));
     stage
 }
@@ -28,9 +28,9 @@ pub(super) fn old_segment(settings: &Settings) -> Stage {
     let mut stage = Stage::new(settings);
     let (local, remote) = (stage.a_socket(), stage.b_socket(PORT));
     // With timestamps A may reuse its sockets a second after (RFC 6191); without, only when TIME-WAIT is over.
-    let rest = match settings.tcp.timestamps && settings.host.tw_reuse {
+    let rest = match settings.stack.tcp.timestamps && settings.stack.host.tw_reuse {
         true => Duration::from_secs(2),
-        false => settings.tcp.msl * 2 + Duration::from_secs(1),
+        false => settings.stack.tcp.msl * 2 + Duration::from_secs(1),
     };
     let copy_comes = rest + Duration::from_millis(500) + settings.link.delay * 4;
     stage.add_scripts(

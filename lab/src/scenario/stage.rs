@@ -7,7 +7,7 @@
 use alloc::vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tidegate_proto::net::{Cidr, HostConfig, IfaceConfig, StackConfig};
+use tidegate_proto::net::{Cidr, IfaceConfig, StackConfig};
 use tidegate_proto::tcp;
 use tidegate_proto::time::{Duration, Instant};
 use tidegate_proto::wire::eth::MacAddr;
@@ -24,10 +24,8 @@ pub struct Settings {
     pub seed: u64,
     /// Both directions of the link.
     pub link: LinkConfig,
-    /// Settings of both hosts' connections.
-    pub tcp: tcp::Config,
-    /// Settings of both hosts.
-    pub host: HostConfig,
+    /// Settings of both hosts and their connections.
+    pub stack: StackConfig,
     /// The largest IP packet on the link, bytes.
     pub mtu: u16,
     /// IPv6 instead of IPv4.
@@ -48,8 +46,7 @@ impl Default for Settings {
         Settings {
             seed: 1,
             link: LinkConfig::default(),
-            tcp: tcp::Config::default(),
-            host: HostConfig::default(),
+            stack: StackConfig::default(),
             mtu: 1500,
             ipv6: false,
             merge: Some(Duration::from_micros(50)),
@@ -89,7 +86,7 @@ impl Stage {
 
     /// The two hosts.
     pub fn new(settings: &Settings) -> Self {
-        Self::with(settings, settings.tcp.clone(), settings.tcp.clone())
+        Self::with(settings, settings.stack.tcp.clone(), settings.stack.tcp.clone())
     }
 
     /// The two hosts, each with its own settings of TCP.
@@ -136,7 +133,7 @@ impl Stage {
 
 fn add_host(world: &mut World, settings: &Settings, tcp: tcp::Config, ip: IpAddr, last: u8) -> Port {
     let tcp = tcp::Config { mtu: settings.mtu, ..tcp };
-    let host = world.add_host(StackConfig { tcp, host: settings.host.clone() });
+    let host = world.add_host(StackConfig { tcp, host: settings.stack.host.clone() });
     let interface = IfaceConfig {
         mac: Some(MacAddr([0x02, 0x00, 192, 168, 131, last])),
         mtu: settings.mtu,
