@@ -8,6 +8,7 @@ extern crate std;
 
 pub mod adapter;
 pub mod app;
+pub mod capture;
 pub mod glimpse;
 pub mod link;
 pub mod rng;

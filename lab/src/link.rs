@@ -147,6 +147,26 @@ pub enum Act {
     Copy(Duration),
 }
 
+impl Passage {
+    /// The frame does not arrive.
+    pub const fn lost(why: Loss) -> Self {
+        Passage { fate: Fate::Lost(why), copy: None, corrupted: false, held: false }
+    }
+}
+
+impl Loss {
+    /// In words.
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Loss::Dice => "by chance",
+            Loss::QueueFull => "the queue was full",
+            Loss::Script => "as the scenario wants it",
+            Loss::TooLarge => "too large for the link",
+            Loss::NobodyThere => "nobody is there to receive it",
+        }
+    }
+}
+
 impl Rule {
     /// Treats the first frame that fits.
     pub const fn first(what: fn(&Glimpse) -> bool, act: Act) -> Self {
@@ -259,22 +279,21 @@ impl Link {
     }
 
     fn carry(&mut self, parcel: Parcel, now: Instant) -> Passage {
-        let lost = |why| Passage { fate: Fate::Lost(why), copy: None, corrupted: false, held: false };
         let length = parcel.bytes.len();
         if length > self.config.max_frame {
-            return lost(Loss::TooLarge);
+            return Passage::lost(Loss::TooLarge);
         }
         let scripted = self.scripted(&parcel.bytes);
         if scripted == Some(Act::Drop) {
-            return lost(Loss::Script);
+            return Passage::lost(Loss::Script);
         }
         if !self.admits(length, now) {
-            return lost(Loss::QueueFull);
+            return Passage::lost(Loss::QueueFull);
         }
         let (start, end) = self.transmit(length, now);
         // Dice roll after the queue: what is lost on the way has used its share of the link.
         if self.rng.chance(self.config.loss) {
-            return lost(Loss::Dice);
+            return Passage::lost(Loss::Dice);
         }
         let jitter = Duration::from_nanos(self.rng.between(0, self.config.jitter.as_nanos()));
         let in_order = (start + self.config.delay + jitter).max(end).max(self.last_arrival);

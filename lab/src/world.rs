@@ -18,7 +18,7 @@ use tidegate_proto::wire::FourTuple;
 use crate::adapter::Adapter;
 use crate::app::{App, Turn};
 use crate::glimpse::Glimpse;
-use crate::link::{Fate, Link, LinkConfig, LinkStats, Loss, Origin, Parcel, Passage, Rule};
+use crate::link::{Link, LinkConfig, LinkStats, Loss, Origin, Parcel, Passage, Rule};
 use crate::rng::Rng;
 
 /// A host of a world, in the order in which they were added.
@@ -529,13 +529,6 @@ impl Host {
         let adapters = self.adapters.iter().filter_map(Adapter::next_flush).min();
         let apps = self.apps.iter().filter_map(App::wake_at).min();
         [self.stack.next_timeout(), adapters, apps].into_iter().flatten().min()
-    }
-}
-
-impl Passage {
-    /// The frame does not arrive.
-    pub const fn lost(why: Loss) -> Self {
-        Passage { fate: Fate::Lost(why), copy: None, corrupted: false, held: false }
     }
 }
 

@@ -46,21 +46,18 @@ pub(super) fn probability(text: &str) -> Result<Ppm, String> {
 
 /// A time: `70us`, `1.5ms`, `2s`, `500ns`; `0`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let example = "expected a time with its unit, such as 70us, 1.5ms or 2s";
-    let (number, unit) = split(text);
-    let nanos = match unit {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "" if decimal(number, 1) == Some(0) => 1,
-        _ => return Err(example.into()),
-    };
-    let value = decimal(number, nanos).ok_or(example)?;
-    if value > LONGEST.as_nanos() {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let time: Duration = text
+        .replace("µs", "us")
+        .replace(' ', "")
+        .parse()
+        .map_err(|_| "expected a time with its unit, such as 70us, 1.5ms or 2s")?;
+    if time > LONGEST {
         return Err("no more than an hour makes sense here".into());
     }
-    Ok(Duration::from_nanos(value))
+    Ok(time)
 }
 
 /// Bits per second: `1G`, `100mbit`, `64kbit`, `1000000`; here k is 1,000. `unlimited` is a rate, too.
