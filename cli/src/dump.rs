@@ -5,6 +5,7 @@
 //! Out: what `tcpdump -n -r FILE` prints, byte for byte.
 
 use std::io::{self, BufRead, BufWriter, IsTerminal, LineWriter, Write};
+use std::path::{Path, PathBuf};
 
 use clap::ArgAction;
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use crate::read::{self, Interface, Packet, Packets, Source};
 pub(crate) struct Args {
     /// The capture, pcap or pcapng; - is standard input
     #[arg(short = 'r', value_name = "FILE")]
-    read: String,
+    read: PathBuf,
 
     /// Stop after this many packets
     #[arg(short = 'c', value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
@@ -63,7 +64,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Source::Packets(packets) => packets,
         Source::Text(mut text) => {
             let what = if text.fill_buf()?.is_empty() { "empty" } else { "neither a pcap nor a pcapng" };
-            return Err(Failure::refused(format_args!("{} is {what}", args.read)));
+            return Err(Failure::refused(format_args!("{} is {what}", args.read.display())));
         }
     };
     if let Some(interface) = packets.interface(0) {
@@ -127,7 +128,8 @@ fn time_style(flags: u8) -> Result<TimeStyle, Failure> {
 }
 
 /// What tcpdump says on standard error before the first line.
-fn banner(path: &str, interface: &Interface) -> String {
+fn banner(path: &Path, interface: &Interface) -> String {
+    let path = path.display();
     let link = match interface.link_type {
         1 => "EN10MB (Ethernet)",
         228 => "IPV4 (Raw IPv4)",

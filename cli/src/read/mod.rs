@@ -11,6 +11,7 @@ pub(crate) mod text;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 use bytes::Bytes;
 use tidegate_proto::trace::tcpdump::LinkType;
@@ -80,21 +81,22 @@ enum Format {
 }
 
 /// Opens the capture at `path`; `-` is standard input.
-pub(crate) fn open(path: &str) -> Result<Source, Failure> {
-    let mut input: Box<dyn Read> = match path {
-        "-" => Box::new(io::stdin().lock()),
-        _ => Box::new(
-            File::open(path).map_err(|e| Failure::refused(format_args!("cannot open {path}: {}", reason(&e))))?,
-        ),
+pub(crate) fn open(path: &Path) -> Result<Source, Failure> {
+    let is_standard_input = path.as_os_str() == "-";
+    let name = if is_standard_input { "standard input".to_owned() } else { path.display().to_string() };
+    let refused = |verb: &str, e: io::Error| Failure::refused(format_args!("cannot {verb} {name}: {}", reason(&e)));
+    let mut input: Box<dyn Read> = if is_standard_input {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(File::open(path).map_err(|e| refused("open", e))?)
     };
     let mut magic = Vec::with_capacity(4);
-    let read = input.by_ref().take(4).read_to_end(&mut magic);
-    read.map_err(|e| Failure::refused(format_args!("cannot read {path}: {}", reason(&e))))?;
+    input.by_ref().take(4).read_to_end(&mut magic).map_err(|e| refused("read", e))?;
     let input = BufReader::with_capacity(BUFFER, input);
     let whole = io::Cursor::new(magic.clone()).chain(input);
     let format = match magic.first_chunk() {
-        Some(magic) if pcap::is_magic(*magic) => Format::Pcap(pcap::Reader::new(Stream::new(path, whole))?),
-        Some(magic) if pcapng::is_magic(*magic) => Format::Pcapng(pcapng::Reader::new(Stream::new(path, whole))?),
+        Some(magic) if pcap::is_magic(*magic) => Format::Pcap(pcap::Reader::new(Stream::new(name, whole))?),
+        Some(magic) if pcapng::is_magic(*magic) => Format::Pcapng(pcapng::Reader::new(Stream::new(name, whole))?),
         _ => return Ok(Source::Text(Box::new(whole))),
     };
     Ok(Source::Packets(Packets { format, number: 0, ended: false }))

@@ -22,9 +22,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(name: &str, input: impl Read + 'static) -> Self {
-        let name = if name == "-" { "standard input" } else { name };
-        Stream { name: name.to_owned(), input: Box::new(input), offset: 0, record: 0 }
+    pub(super) fn new(name: String, input: impl Read + 'static) -> Self {
+        Stream { name, input: Box::new(input), offset: 0, record: 0 }
     }
 
     /// The first `N` bytes of the next record; nothing at the end of the file.
