@@ -38,10 +38,7 @@ pub fn emit(
     if let Some(link) = link {
         push(&link.to_bytes());
     }
-    match ip {
-        ip::Header::V4(ip) => push(&ip.to_bytes(transport.len() + payload_len)),
-        ip::Header::V6(ip) => push(&ip.to_bytes(transport.len() + payload_len)),
-    }
+    push(&ip.to_bytes(transport.len() + payload_len));
     push(transport);
     header
 }

@@ -57,10 +57,13 @@ impl Header {
 
     /// The header's bytes for a payload of `payload_len` bytes.
     pub fn to_bytes(&self, payload_len: usize) -> ArrayVec<u8, { ipv6::HEADER_LEN }> {
+        let mut bytes = ArrayVec::new();
         match self {
-            Header::V4(header) => header.to_bytes(payload_len).into_iter().collect(),
-            Header::V6(header) => header.to_bytes(payload_len).into_iter().collect(),
+            Header::V4(header) => bytes.try_extend_from_slice(&header.to_bytes(payload_len)),
+            Header::V6(header) => bytes.try_extend_from_slice(&header.to_bytes(payload_len)),
         }
+        .expect("both versions' fixed headers fit 40 bytes");
+        bytes
     }
 
     /// Source address.
