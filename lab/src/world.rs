@@ -58,6 +58,8 @@ pub struct Sighting {
     pub way: Way,
     /// The frame; larger than the MTU before segmentation and after merging.
     pub bytes: Bytes,
+    /// The wire segments that it was cut into, for a frame that its host sent.
+    pub wire: Vec<Bytes>,
     /// How many wire segments it stands for.
     pub segments: u16,
     /// Where it comes from. A merged frame has the origin of its first segment.
@@ -354,6 +356,7 @@ impl World {
                     at: self.now,
                     port,
                     way: Way::Out(passages),
+                    wire: alloc::vec![bytes.clone()],
                     bytes,
                     segments: 1,
                     origin,
@@ -405,7 +408,8 @@ impl World {
                 let verdict = self.hosts[host.0].stack.receive(iface, received.frame, self.now);
                 let state = key.map(|k| self.hosts[host.0].stack.state_of(&k));
                 let (port, origin) = (Port { host, iface }, received.origin);
-                self.see(Sighting { at: self.now, port, way: Way::In(verdict), bytes, segments, origin, state });
+                let (at, way, wire) = (self.now, Way::In(verdict), Vec::new());
+                self.see(Sighting { at, port, way, bytes, wire, segments, origin, state });
                 if let Some(key) = key {
                     self.note_state(host, key);
                 }
@@ -439,7 +443,8 @@ impl World {
                 if let Some(key) = key {
                     self.note_state(host, key);
                 }
-                self.see(Sighting { at: self.now, port, way, bytes: sent.seen, segments, origin, state });
+                let (at, bytes, wire) = (self.now, sent.seen, sent.wire);
+                self.see(Sighting { at, port, way, bytes, wire, segments, origin, state });
             }
         }
         busy
