@@ -4,12 +4,16 @@
 //! In: a connection.
 //! Out: plain values; reading them changes nothing.
 
-use super::State;
-use crate::time::Duration;
+use alloc::vec::Vec;
+
+use super::snd::SendHalf;
+use super::state::{Live, Opening, Shape};
+use super::{Connection, State, Timer};
+use crate::time::{Duration, Instant};
 use crate::wire::Pos;
 
 /// A snapshot of one connection.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TcpInfo {
     /// The state's name.
     pub state: State,
@@ -87,6 +91,112 @@ pub struct TcpInfo {
     pub recv_queue: usize,
     /// Bytes received out of order.
     pub ooo_queue: usize,
+    /// Urgent bytes that are announced and not read, arrived or not (MUST-33).
+    pub urgent: u64,
     /// Memory charged to the connection's buffers, bytes.
     pub memory: usize,
+}
+
+/// What a test wants to see beyond [`TcpInfo`]: the variables that the rules keep to themselves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Inspection {
+    /// The right edge of the window that we advertised; it never moves left (SHLD-14).
+    pub rcv_edge: Pos,
+    /// The right edge of the peer's window.
+    pub snd_edge: Pos,
+    /// SND.WL1 and SND.WL2.
+    pub snd_wl: (Pos, Pos),
+    /// MAX.SND.WND.
+    pub max_snd_wnd: u32,
+    /// TS.Recent.
+    pub ts_recent: Option<u32>,
+    /// The ranges held beyond RCV.NXT, in order.
+    pub ooo: Vec<(Pos, Pos)>,
+    /// What is in flight: each run, and whether it is held lost.
+    pub inflight: Vec<(Pos, Pos, bool)>,
+    /// Segments in the network as the sender counts them.
+    pub pipe: u32,
+    /// Every armed timer.
+    pub timers: Vec<(Timer, Instant)>,
+}
+
+impl Connection {
+    /// Everything worth knowing, in the kernel's `struct tcp_info` terms.
+    pub fn info(&self, now: Instant) -> TcpInfo {
+        let stats = &self.common.stats;
+        let [busy_time, rwnd_limited, sndbuf_limited, cwnd_limited] = stats.limits.at(now).totals();
+        let mut info = TcpInfo {
+            state: self.state(),
+            total_retrans: stats.total_retrans,
+            bytes_retrans: stats.bytes_retrans,
+            bytes_sent: stats.bytes_sent,
+            bytes_acked: stats.bytes_acked,
+            bytes_received: stats.bytes_received,
+            segs_out: stats.segs_out,
+            segs_in: stats.segs_in,
+            data_segs_out: stats.data_segs_out,
+            data_segs_in: stats.data_segs_in,
+            busy_time,
+            rwnd_limited,
+            sndbuf_limited,
+            cwnd_limited,
+            recv_queue: self.readable(),
+            ..TcpInfo::default()
+        };
+        match &self.shape {
+            Shape::Opening(Opening { snd }) => info.describe_sending(snd),
+            Shape::Live(Live { snd, rcv, scaling, .. }) => {
+                info.describe_sending(snd);
+                info.rcv_nxt = rcv.nxt();
+                info.rcv_wnd = rcv.wnd();
+                info.rcv_mss = rcv.mss;
+                info.window_scale = *scaling;
+                info.timestamps = rcv.paws.is_some();
+                info.sack = rcv.sack;
+                info.ooo_queue = usize::try_from(rcv.queue.ooo_bytes()).unwrap_or(usize::MAX);
+                info.urgent = rcv.up.since(rcv.nxt() - rcv.queue.readable() as u64);
+                info.memory += rcv.queue.memory();
+            }
+            Shape::Closed(closed) => info.memory = closed.unread.as_ref().map_or(0, |queue| queue.memory()),
+        }
+        info
+    }
+
+    /// The variables behind [`info`](Self::info), while both sides are known to each other.
+    pub fn inspect(&self) -> Option<Inspection> {
+        let Shape::Live(Live { snd, rcv, .. }) = &self.shape else { return None };
+        Some(Inspection {
+            rcv_edge: rcv.edge,
+            snd_edge: snd.edge(),
+            snd_wl: (snd.wl1, snd.wl2),
+            max_snd_wnd: snd.max_wnd,
+            ts_recent: rcv.paws.as_ref().map(|paws| paws.ts_recent()),
+            ooo: rcv.queue.ooo_ranges().iter().collect(),
+            inflight: snd.inflight.runs().map(|run| (run.start, run.end, run.lost)).collect(),
+            pipe: snd.inflight.pipe(),
+            timers: self.common.timers.armed().collect(),
+        })
+    }
+}
+
+impl TcpInfo {
+    fn describe_sending(&mut self, snd: &SendHalf) {
+        self.snd_una = snd.una;
+        self.snd_nxt = snd.nxt;
+        self.snd_end = snd.end();
+        self.snd_wnd = snd.wnd;
+        self.snd_mss = snd.mss;
+        self.snd_cwnd = snd.cc.cwnd();
+        self.snd_ssthresh = snd.cc.ssthresh();
+        self.unacked = snd.inflight.segments();
+        self.bytes_in_flight = snd.nxt.since(snd.una);
+        self.rto = snd.rtt.backed_off();
+        self.rtt = snd.rtt.srtt();
+        self.rttvar = snd.rtt.rttvar();
+        self.backoff = snd.rtt.backoff();
+        self.min_rtt = snd.rtt.min_rtt();
+        self.in_recovery = snd.recovery.is_fast();
+        self.send_queue = snd.queue.len();
+        self.memory = snd.queue.memory();
+    }
 }

@@ -5,29 +5,53 @@
 
 pub mod ack;
 pub mod bytequeue;
+mod calls;
 pub mod cause;
 pub mod cc;
+pub(crate) mod check;
+mod close;
 pub mod config;
+mod events;
+mod inflight;
 pub mod info;
+mod input;
+mod keepalive;
+pub(crate) mod open;
+mod output;
 pub mod paws;
+#[cfg(test)]
+#[expect(dead_code, reason = "the suite that plays segments is growing")]
+mod play;
 pub mod ranges;
+mod rcv;
 pub mod recovery;
 pub mod recvq;
+mod retransmit;
 pub mod rtt;
 pub mod segment;
 pub mod sendq;
+mod snd;
 pub mod state;
+mod stats;
+pub mod timer;
 
 pub use cause::{AckCause, Cause, ResetCause, RetransmitCause};
 pub use config::Config;
-pub use info::TcpInfo;
+pub use info::{Inspection, TcpInfo};
 pub use segment::{DropReason, Segment, Transmit, Verdict};
 pub use state::State;
+pub use timer::Timer;
 
 use bytes::Bytes;
 
 use crate::time::Instant;
-use crate::wire::{FourTuple, Options, Seq};
+use crate::wire::{FourTuple, Options, Seq, Timestamps};
+use events::Events;
+use input::Stop;
+use snd::SendHalf;
+use state::{Live, Opening, Shape};
+use stats::Stats;
+use timer::Timers;
 
 /// What the passive side knows of a connection when it leaves the SYN queue.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -139,142 +163,302 @@ pub struct TimeWait {
     pub expires: Instant,
 }
 
-/// Which timer asks for attention.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-#[expect(missing_docs, reason = "the names are the RFCs'")]
-pub enum Timer {
-    Retransmission,
-    Persist,
-    DelayedAck,
-    KeepAlive,
-    UserTimeout,
-    Cork,
-    FinWait2,
-    TimeWait,
-}
-
 /// One TCP connection that has a TCB of its own.
 ///
 /// A pure state machine: the owner feeds segments and the time, drains output, and sleeps until
 /// [`next_timeout`](Connection::next_timeout).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Connection {
-    key: FourTuple,
+    common: Common,
+    shape: Shape,
 }
 
-#[expect(unused_variables, clippy::todo, reason = "the room is being built")]
+/// What a connection has in every shape.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Common {
+    key: FourTuple,
+    cfg: Config,
+    /// It began with a passive open (MUST-11).
+    passive: bool,
+    /// The application has let go: nobody will read any more.
+    released: bool,
+    /// Added to our clock to give TSval.
+    ts_offset: u32,
+    /// When it began: no echo of a timestamp can be older.
+    started: Instant,
+    /// A RST that is to go out before anything else.
+    reset: Option<Reset>,
+    timers: Timers,
+    events: Events,
+    stats: Stats,
+}
+
+/// A RST to send.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Reset {
+    seq: Seq,
+    ack: Option<Seq>,
+    timestamps: Option<Timestamps>,
+    cause: ResetCause,
+}
+
 impl Connection {
     /// OPEN, active: the first [`poll_transmit`](Self::poll_transmit) gives the SYN. RFC 9293 3.9.1.1.
     pub fn connect(cfg: &Config, key: FourTuple, iss: Seq, ts_offset: u32, now: Instant) -> Self {
-        todo!()
+        let snd = SendHalf::new(cfg, iss, 1, now);
+        Connection { common: Common::new(cfg, key, false, ts_offset, now), shape: Shape::Opening(Opening { snd }) }
     }
 
     /// A half-open record becomes a connection in SYN-RECEIVED, its SYN-ACK already sent; the owner feeds it the
     /// segment that completed the handshake next.
     pub fn accept(cfg: &Config, accepted: &Accepted, now: Instant) -> Self {
-        todo!()
+        let mut common = Common::new(cfg, accepted.key, true, accepted.ts_offset, accepted.sent);
+        let mut live = Live::accept(&common, accepted, now);
+        live.arm_timers(&mut common, now);
+        Connection { common, shape: Shape::Live(live) }
     }
 
     /// SEGMENT ARRIVES, RFC 9293 3.10.7.3 and 3.10.7.4.
     pub fn on_segment(&mut self, segment: Segment, now: Instant) -> Verdict {
-        todo!()
+        self.common.stats.segs_in += u64::from(segment.segments.max(1));
+        match &mut self.shape {
+            Shape::Opening(_) => self.arrives_in_syn_sent(segment, now),
+            Shape::Live(live) => {
+                let stopped = live.on_segment(&mut self.common, segment, now).err();
+                live.arm_timers(&mut self.common, now);
+                match stopped {
+                    Some(Stop::Close(reason)) => self.enter_closed(reason),
+                    Some(Stop::Reset(_, cause)) => self.reset(cause, CloseReason::Aborted, now),
+                    _ => {}
+                }
+                stopped.map_or(Verdict::Accepted, Stop::verdict)
+            }
+            Shape::Closed(_) => Verdict::Dropped(DropReason::NoConnection),
+        }
     }
 
     /// Runs every timer that is due at `now`.
     pub fn on_timeout(&mut self, now: Instant) {
-        todo!()
+        while let Some(timer) = self.common.timers.take_due(now) {
+            self.on_timer(timer, now);
+        }
     }
 
     /// The next burst to send, if any may go now.
     pub fn poll_transmit(&mut self, now: Instant, limit: TxLimit) -> Option<Transmit> {
-        todo!()
+        self.next_burst(now, limit)
     }
 
     /// The next event for the application.
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.common.events.poll()
     }
 
     /// When [`on_timeout`](Self::on_timeout) wants to be called, and why.
     pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
-        todo!()
+        self.common.timers.next()
     }
 
     /// SEND, RFC 9293 3.9.1.2: copies as much of `data` as fits; 0 means that the send buffer is full and
     /// [`Event::Writable`] will come.
     pub fn write(&mut self, data: &[u8], now: Instant) -> Result<usize, ConnError> {
-        todo!()
+        self.send(data.len(), now, |queue, room| queue.write(&data[..room]))
     }
 
     /// As [`write`](Self::write), but takes the bytes without copying them: as many as fit, the rest is left in `data`.
     pub fn send_bytes(&mut self, data: &mut Bytes, now: Instant) -> Result<usize, ConnError> {
-        todo!()
+        self.send(data.len(), now, |queue, room| queue.push(data.split_to(room)))
     }
 
     /// SEND with the URGENT flag: the urgent pointer will point behind the last byte of `data` (MUST-30, MUST-62).
     pub fn write_urgent(&mut self, data: &[u8], now: Instant) -> Result<usize, ConnError> {
-        todo!()
+        let written = self.write(data, now)?;
+        if let (Shape::Opening(Opening { snd }) | Shape::Live(Live { snd, .. }), true) = (&mut self.shape, written > 0)
+        {
+            snd.up = snd.queue.end();
+        }
+        Ok(written)
     }
 
     /// RECEIVE, RFC 9293 3.9.1.3.
-    pub fn read(&mut self, out: &mut [u8], now: Instant) -> Result<Read, ConnError> {
-        todo!()
+    pub fn read(&mut self, out: &mut [u8], _now: Instant) -> Result<Read, ConnError> {
+        let wanted = !out.is_empty();
+        let read = self.receive(|queue| Some(queue.read(out)).filter(|n| *n > 0 || !wanted))?;
+        Ok(read.map_or(Read::Pending, |n| if n == 0 && wanted { Read::Eof } else { Read::Data(n) }))
     }
 
     /// The next received chunk without copying it; `None` like [`Read::Pending`], an empty one like [`Read::Eof`].
-    pub fn recv_bytes(&mut self, now: Instant) -> Result<Option<Bytes>, ConnError> {
-        todo!()
+    pub fn recv_bytes(&mut self, _now: Instant) -> Result<Option<Bytes>, ConnError> {
+        self.receive(|queue| queue.recv_bytes())
     }
 
     /// CLOSE of the sending side (shutdown): queued data goes first, then FIN; reading goes on. RFC 9293 3.9.1.4.
     pub fn close(&mut self, now: Instant) {
-        todo!()
+        self.on_close(now);
     }
 
     /// The application lets go of the connection: nothing will be read any more. Unread or later data is answered
     /// with RST (SHLD-3); otherwise FIN goes out as for [`close`](Self::close), and FIN-WAIT-2 is bounded in time.
     pub fn release(&mut self, now: Instant) {
-        todo!()
+        self.on_release(now);
     }
 
     /// ABORT, RFC 9293 3.9.1.5: RST if the state calls for one, and everything queued is dropped.
     pub fn abort(&mut self, now: Instant) {
-        todo!()
+        self.on_abort(now);
+    }
+
+    /// Changes settings of the running connection (MUST-17, MUST-21, MUST-24): Nagle, cork, keep-alive, R2, timeouts.
+    /// Those that the handshake has settled keep their effect.
+    pub fn configure(&mut self, change: impl FnOnce(&mut Config), now: Instant) {
+        change(&mut self.common.cfg);
+        if let Shape::Live(live) = &mut self.shape {
+            live.arm_timers(&mut self.common, now);
+        }
     }
 
     /// STATUS: the name of the state, derived from the stored shape (RFC 9293 Figure 5).
     pub fn state(&self) -> State {
-        todo!()
+        self.shape.state()
     }
 
-    /// Everything worth knowing, in the kernel's `struct tcp_info` terms.
-    pub fn info(&self, now: Instant) -> TcpInfo {
-        todo!()
+    /// How it ended, once it has.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        match &self.shape {
+            Shape::Closed(closed) => Some(closed.reason),
+            Shape::Opening(_) | Shape::Live(_) => None,
+        }
     }
 
     /// The record that takes over once TIME-WAIT is entered and the last acknowledgement is on its way; at most once.
     /// The owner calls this after draining [`poll_transmit`](Self::poll_transmit).
     pub fn take_time_wait(&mut self, now: Instant) -> Option<TimeWait> {
-        todo!()
+        self.on_take_time_wait(now)
     }
 
     /// The two sockets that name this connection.
     pub fn key(&self) -> FourTuple {
-        self.key
+        self.common.key
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.common.cfg
     }
 
     /// Bytes that a [`read`](Self::read) could take now.
     pub fn readable(&self) -> usize {
-        todo!()
+        match &self.shape {
+            Shape::Live(live) => live.rcv.queue.readable(),
+            Shape::Closed(closed) => closed.unread.as_ref().map_or(0, |queue| queue.readable()),
+            Shape::Opening(_) => 0,
+        }
     }
 
     /// Bytes that a [`write`](Self::write) could take now.
     pub fn writable(&self) -> usize {
-        todo!()
+        match &self.shape {
+            Shape::Opening(Opening { snd }) | Shape::Live(Live { snd, .. }) if !snd.closing => {
+                self.common.writable(snd)
+            }
+            _ => 0,
+        }
     }
 
     /// True when the record can be forgotten: closed, nothing left to send.
     pub fn is_finished(&self) -> bool {
-        todo!()
+        matches!(self.shape, Shape::Closed(_)) && self.common.reset.is_none()
+    }
+}
+
+impl Common {
+    fn new(cfg: &Config, key: FourTuple, passive: bool, ts_offset: u32, started: Instant) -> Self {
+        Common {
+            key,
+            cfg: cfg.clone(),
+            passive,
+            released: false,
+            ts_offset,
+            started,
+            reset: None,
+            timers: Timers::default(),
+            events: Events::default(),
+            stats: Stats::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::play::{Pair, ms, plain, stream};
+    use super::*;
+    use crate::time::Duration;
+    use crate::wire::Pos;
+    use alloc::vec::Vec;
+
+    /// A sends `up` bytes and closes, B sends `down` bytes and closes when A's end of stream was read. What each read.
+    fn exchange(cfg: &Config, up: usize, down: usize, lose: fn(u64, bool) -> bool) -> (Pair, Vec<u8>, Vec<u8>) {
+        let mut pair = Pair::new(cfg, ms(5), lose);
+        let (mut at_a, mut at_b) = (Vec::new(), Vec::new());
+        let (mut sent_up, mut sent_down) = (0, 0);
+        pair.run(Duration::from_secs(3600), |a, b, now| {
+            let pump = |conn: &mut Connection, sent: &mut usize, total: usize, received: &mut Vec<u8>| {
+                if *sent < total {
+                    *sent += conn.write(&stream(Pos(1 + *sent as i64), total - *sent), now).unwrap_or(0);
+                }
+                let mut out = [0; 4096];
+                let mut eof = false;
+                loop {
+                    match conn.read(&mut out, now) {
+                        Ok(Read::Data(n)) => received.extend_from_slice(&out[..n]),
+                        Ok(Read::Eof) => break eof = true,
+                        Ok(Read::Pending) | Err(_) => break,
+                    }
+                }
+                eof
+            };
+            pump(a, &mut sent_up, up, &mut at_a);
+            if sent_up == up && a.state() != State::SynSent {
+                a.close(now);
+            }
+            if let Some(b) = b {
+                let eof = pump(b, &mut sent_down, down, &mut at_b);
+                if eof && sent_down == down {
+                    b.close(now);
+                }
+            }
+        });
+        (pair, at_a, at_b)
+    }
+
+    #[test]
+    fn both_directions_arrive_whole_and_both_sides_end() {
+        for cfg in [plain(), Config::default()] {
+            for (up, down) in [(0, 0), (1, 1), (151, 65_800), (300_000, 2_000_000)] {
+                let (pair, at_a, at_b) = exchange(&cfg, up, down, |_, _| false);
+                assert!(at_b == stream(Pos(1), up), "{up} up");
+                assert!(at_a == stream(Pos(1), down), "{down} down");
+                let b = pair.b.expect("B was made");
+                assert_eq!(
+                    (pair.a.close_reason(), b.close_reason()),
+                    (Some(CloseReason::Normal), Some(CloseReason::Normal))
+                );
+                assert_eq!(pair.a.info(pair.now).total_retrans + b.info(pair.now).total_retrans, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_lost_is_sent_again() {
+        let lossy: [fn(u64, bool) -> bool; 4] =
+            [|n, _| n == 1, |n, _| n % 7 == 3, |n, from_a| from_a && n % 3 == 0, |n, from_a| !from_a && n % 4 == 0];
+        for lose in lossy {
+            for cfg in [plain(), Config::default()] {
+                let (pair, at_a, at_b) = exchange(&cfg, 20_000, 40_000, lose);
+                assert!(at_b == stream(Pos(1), 20_000));
+                assert!(at_a == stream(Pos(1), 40_000));
+                assert_eq!(pair.a.state(), State::Closed);
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The eleven states of RFC 9293 Figure 5.
+//! The eleven states of RFC 9293 Figure 5, and the shapes from which they are derived.
 //!
 //! Sections: RFC 9293 3.3.2.
 //! In: the stored shape of a connection.
@@ -6,10 +6,17 @@
 
 use core::fmt;
 
+use super::CloseReason;
+use super::rcv::ReceiveHalf;
+use super::recvq::RecvQueue;
+use super::snd::SendHalf;
+use crate::time::Instant;
+
 /// A state of RFC 9293 Figure 5.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 #[expect(missing_docs, reason = "the names are the RFC's")]
 pub enum State {
+    #[default]
     Closed,
     Listen,
     SynSent,
@@ -65,5 +72,81 @@ impl State {
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+/// What is stored of a connection: as much as it knows, and no more.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every connection is Live, and nothing moves it")]
+pub(super) enum Shape {
+    /// The peer's initial sequence number is not known: SYN-SENT.
+    Opening(Opening),
+    /// Both are known.
+    Live(Live),
+    /// It is over.
+    Closed(Closed),
+}
+
+/// SYN-SENT.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Opening {
+    pub(super) snd: SendHalf,
+}
+
+/// Every state between SYN-RECEIVED and TIME-WAIT.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Live {
+    pub(super) snd: SendHalf,
+    pub(super) rcv: ReceiveHalf,
+    /// Our and the peer's window scale, if both offered one.
+    pub(super) scaling: Option<(u8, u8)>,
+    /// SYN-ACK was sent at least once.
+    pub(super) syn_ack_sent: bool,
+    /// Our CLOSE came before the peer's FIN: CLOSING and TIME-WAIT, not LAST-ACK, lie ahead.
+    pub(super) closed_first: bool,
+    /// When the last challenge ACK was sent (RFC 5961 7).
+    pub(super) challenged: Option<Instant>,
+    /// When anything acceptable last arrived, and how many keep-alive probes have gone out since.
+    pub(super) heard: Instant,
+    pub(super) keepalives: u8,
+    /// The next keep-alive probe is due.
+    pub(super) keepalive_due: bool,
+}
+
+/// CLOSED, with what the application may still read.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Closed {
+    pub(super) reason: CloseReason,
+    pub(super) unread: Option<RecvQueue>,
+}
+
+impl Shape {
+    /// The name of the state. Read it beside Figure 5: LISTEN is the listener's, not a connection's.
+    pub(super) fn state(&self) -> State {
+        match self {
+            Shape::Opening(_) => State::SynSent,
+            Shape::Live(live) => live.state(),
+            Shape::Closed(_) => State::Closed,
+        }
+    }
+}
+
+impl Live {
+    /// The name of the state, between SYN-RECEIVED and TIME-WAIT.
+    pub(super) fn state(&self) -> State {
+        let snd = &self.snd;
+        if !snd.syn_acked() {
+            // CLOSE in SYN-RECEIVED waits for ESTABLISHED if anything is queued (RFC 9293 3.10.4).
+            return if snd.closing && snd.queue.is_empty() { State::FinWait1 } else { State::SynReceived };
+        }
+        match (self.rcv.fin_taken(), snd.closing, self.closed_first) {
+            (false, false, _) => State::Established,
+            (false, true, _) if snd.fin_acked() => State::FinWait2,
+            (false, true, _) => State::FinWait1,
+            (true, _, true) if snd.fin_acked() => State::TimeWait,
+            (true, _, true) => State::Closing,
+            (true, _, false) if snd.fin_sent() => State::LastAck,
+            (true, _, false) => State::CloseWait,
+        }
     }
 }

@@ -1,0 +1,114 @@
+//! The receiving half: RCV variables, what has arrived, and the window that we advertise.
+//!
+//! Sections: RFC 9293 3.3.1, 3.8.6 (window management), 3.8.6.2.2 (receiver's silly-window avoidance); RFC 2018 4; RFC 2883.
+//! In: payload with its position; what the application has read.
+//! Out: RCV.NXT, the window field, SACK blocks.
+
+use arrayvec::ArrayVec;
+
+use super::ack::AckPolicy;
+use super::paws::Paws;
+use super::recvq::RecvQueue;
+use crate::wire::{Pos, SackBlock, Seq, Space};
+
+/// Everything that one connection knows of its receiving direction.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct ReceiveHalf {
+    /// The peer's sequence space: IRS is its origin.
+    pub(super) space: Space,
+    /// Bytes that have arrived and are not read.
+    pub(super) queue: RecvQueue,
+    /// Where the peer's FIN stands, once it has arrived; perhaps before data that is still missing.
+    pub(super) fin: Option<Pos>,
+    /// The right edge of the window as last advertised.
+    pub(super) edge: Pos,
+    /// The most that we offer as window, bytes.
+    pub(super) buffer: u32,
+    /// Our window scale.
+    pub(super) wscale: u8,
+    /// The largest segment that the peer has sent, or may be expected to send.
+    pub(super) mss: u16,
+    /// RCV.UP: behind the last urgent byte; the SYN's position when there never was one.
+    pub(super) up: Pos,
+    /// TS.Recent, if both sides use timestamps.
+    pub(super) paws: Option<Paws>,
+    /// Both sides permit SACK.
+    pub(super) sack: bool,
+    /// What arrived twice and is to be reported with the next acknowledgement.
+    pub(super) dsack: Option<(Pos, Pos)>,
+    /// When to acknowledge.
+    pub(super) acks: AckPolicy,
+    /// Last.ACK.sent (RFC 7323 4.3).
+    pub(super) last_ack_sent: Pos,
+}
+
+impl ReceiveHalf {
+    /// RCV.NXT: behind everything received in order, FIN included.
+    pub(super) fn nxt(&self) -> Pos {
+        let data = self.queue.rcv_nxt();
+        data + u64::from(self.fin == Some(data))
+    }
+
+    /// True once everything up to and with the peer's FIN has arrived.
+    pub(super) fn fin_taken(&self) -> bool {
+        self.fin == Some(self.queue.rcv_nxt())
+    }
+
+    /// RCV.WND: what is left of the window as last advertised.
+    pub(super) fn wnd(&self) -> u32 {
+        u32::try_from(self.edge.since(self.nxt())).expect("the window field and its scale bound the window")
+    }
+
+    /// The window field of the next segment and the right edge that it promises.
+    pub(super) fn offer(&self) -> (u16, Pos) {
+        let unit = 1_u64 << self.wscale;
+        let (nxt, free) = (self.nxt(), self.free());
+        let wider = nxt + (free - free % unit).min(u64::from(u16::MAX) * unit);
+        //= 9293/MUST-39
+        //= 9293/SHLD-14
+        let edge = if wider.since(self.edge) >= self.worth_opening() { wider } else { self.edge };
+        let units = edge.since(nxt).div_ceil(unit).min(u64::from(u16::MAX));
+        let field = u16::try_from(units).expect("just bounded");
+        (field, self.edge.max(nxt + units * unit))
+    }
+
+    /// True if the application has read so much since the last acknowledgement that the peer should hear of it.
+    pub(super) fn window_update_due(&self) -> bool {
+        let (nxt, (_, edge)) = (self.nxt(), self.offer());
+        // Like Linux: worth a segment of its own when the window at least doubles.
+        self.fin.is_none() && edge > self.edge && edge.since(nxt) >= 2 * self.edge.since(nxt)
+    }
+
+    /// Room for new bytes.
+    fn free(&self) -> u64 {
+        u64::from(self.buffer).saturating_sub(self.queue.readable() as u64)
+    }
+
+    /// The right edge moves by no less than this.
+    fn worth_opening(&self) -> u64 {
+        u64::from(u32::from(self.mss).min(self.buffer / 2)).max(1)
+    }
+
+    /// A segment with this window and everything received so far acknowledged is on its way.
+    pub(super) fn on_ack_sent(&mut self, edge: Pos) {
+        self.edge = edge;
+        self.last_ack_sent = self.nxt();
+        self.dsack = None;
+        self.acks.on_ack_sent();
+    }
+
+    /// The SACK blocks of the next acknowledgement, `room` of them at the most: D-SACK first, then the newest.
+    pub(super) fn sack_blocks(&self, room: usize) -> ArrayVec<SackBlock, 4> {
+        if !self.sack {
+            return ArrayVec::new();
+        }
+        //= 2018#4
+        //= 2883#4
+        let block = |(start, end): (Pos, Pos)| SackBlock { start: self.seq(start), end: self.seq(end) };
+        self.dsack.into_iter().chain(self.queue.sack_blocks()).map(block).take(room.min(4)).collect()
+    }
+
+    fn seq(&self, pos: Pos) -> Seq {
+        self.space.seq(pos)
+    }
+}

@@ -1,0 +1,172 @@
+//! When to send again: the retransmission timer, the probes of a closed window, and when to give up.
+//!
+//! Sections: RFC 6298 5; RFC 9293 3.8.1, 3.8.3 (R1, R2), 3.8.6.1 (zero-window probing), 3.9.1.1 and 3.10.8 (user timeout).
+//! In: timers that ran out, and the state of the sending half.
+//! Out: timers armed, segments marked lost, probes due, or the end.
+
+use super::snd::{Allowance, SendHalf};
+use super::state::{Live, Shape};
+use super::{AckCause, CloseReason, Common, Connection, Event, ResetCause, RetransmitCause, SoftError, State, Timer};
+use crate::time::{Duration, Instant};
+
+impl Connection {
+    /// A timer is due.
+    pub(super) fn on_timer(&mut self, timer: Timer, now: Instant) {
+        let c = &mut self.common;
+        let result = match (&mut self.shape, timer) {
+            (Shape::Closed(_), _) => Ok(()),
+            (_, Timer::UserTimeout) => Err(CloseReason::TimedOut),
+            (Shape::Opening(opening), Timer::Retransmission) => opening.snd.on_retransmission_timeout(c),
+            (Shape::Opening(_), _) => Ok(()),
+            (Shape::Live(live), Timer::Retransmission) => live.snd.on_retransmission_timeout(c),
+            (Shape::Live(live), Timer::Persist) => live.snd.on_persist_timeout(c),
+            (Shape::Live(live), Timer::DelayedAck) => {
+                live.rcv.acks.demand(AckCause::Delayed);
+                Ok(())
+            }
+            (Shape::Live(live), Timer::KeepAlive) => live.on_keepalive_timeout(&c.cfg),
+            (Shape::Live(live), Timer::Cork) => {
+                live.snd.hurry = live.snd.queue.end();
+                Ok(())
+            }
+            (Shape::Live(_), Timer::FinWait2) => Err(CloseReason::TimedOut),
+            (Shape::Live(_), Timer::TimeWait) => Ok(()),
+        };
+        match result {
+            Ok(()) => {
+                if let Shape::Live(live) = &mut self.shape {
+                    live.arm_timers(&mut self.common, now);
+                }
+            }
+            // Like Linux: a peer that is silent on probes may have lost the connection, and a RST tells it so if it
+            // listens. A peer that is silent on data gets none (RFC 9293 3.10.8).
+            Err(reason) if timer == Timer::KeepAlive => self.reset(ResetCause::TimedOut, reason, now),
+            Err(reason) => self.enter_closed(reason),
+        }
+    }
+}
+
+impl SendHalf {
+    /// The retransmission timer ran out.
+    pub(super) fn on_retransmission_timeout(&mut self, c: &mut Common) -> Result<(), CloseReason> {
+        //= 9293/MUST-23
+        let limit = match (self.syn_acked(), c.passive) {
+            (true, _) => c.cfg.retries2,
+            (false, false) => c.cfg.syn_retries,
+            (false, true) => c.cfg.synack_retries,
+        };
+        self.on_unanswered(c, limit)?;
+        //= 9293/MUST-19
+        if self.retries == 1 {
+            self.cc.on_timeout(self.inflight.segments());
+        } else {
+            self.cc.on_repeated_timeout();
+        }
+        self.recovery.on_timeout(self.nxt);
+        //= 6298#5.4
+        self.inflight.mark_all_lost();
+        self.repair = RetransmitCause::Timeout(self.retries);
+        Ok(())
+    }
+
+    /// The timer of a closed window ran out: the first time after one RTO, then at doubling intervals.
+    pub(super) fn on_persist_timeout(&mut self, c: &mut Common) -> Result<(), CloseReason> {
+        //= 9293/SHLD-29
+        //= 9293/SHLD-30
+        if self.wnd > 0 && !self.is_outstanding() {
+            // Silly-window avoidance has waited long enough: what fits goes (RFC 9293 3.8.6.2.1, the override timeout).
+            self.hurry = self.edge();
+            return Ok(());
+        }
+        //= 9293/MUST-36
+        self.on_unanswered(c, c.cfg.retries2)?;
+        self.probe_due = true;
+        Ok(())
+    }
+
+    /// One more timeout without an answer.
+    fn on_unanswered(&mut self, c: &mut Common, limit: u8) -> Result<(), CloseReason> {
+        //= 9293/MUST-20
+        //= 9293/MUST-22
+        //= 9293/SHLD-11
+        if self.retries >= limit {
+            return Err(CloseReason::TimedOut);
+        }
+        self.retries += 1;
+        //= 6298#5.5
+        self.rtt.on_timeout();
+        //= 9293/SHLD-9
+        //= 9293/SHLD-10
+        if self.retries == c.cfg.retries1 {
+            c.events.raise(Event::SoftError(SoftError::ExcessiveRetransmissions));
+        }
+        Ok(())
+    }
+
+    /// Something from the peer shows that it lives and keeps its window closed on purpose.
+    pub(super) fn on_closed_window_answered(&mut self, now: Instant) {
+        //= 9293/MUST-37
+        //= 9293/SHLD-17
+        self.retries = 0;
+        self.progress = now;
+    }
+}
+
+impl Live {
+    /// Arms what has to be armed and disarms the rest. Called at the end of everything that can change the answer.
+    pub(super) fn arm_timers(&mut self, c: &mut Common, now: Instant) {
+        self.arm_retransmission(c, now);
+        let lagging = self.snd.is_outstanding() || self.snd.has_unsent();
+        match c.cfg.user_timeout {
+            Some(timeout) if lagging => c.timers.set(Timer::UserTimeout, self.snd.progress + timeout),
+            _ => c.timers.cancel(Timer::UserTimeout),
+        }
+        match self.keepalive_deadline(&c.cfg) {
+            Some(deadline) => c.timers.set(Timer::KeepAlive, deadline),
+            None => c.timers.cancel(Timer::KeepAlive),
+        }
+        match self.rcv.acks.deadline() {
+            Some(deadline) => c.timers.set(Timer::DelayedAck, deadline),
+            None => c.timers.cancel(Timer::DelayedAck),
+        }
+        if c.released && self.state() == State::FinWait2 {
+            c.timers.set_if_unarmed(Timer::FinWait2, now + c.cfg.fin_timeout);
+        }
+    }
+
+    /// Retransmission timer, persist timer or cork timer: at most one of them, since each guards the same queue.
+    fn arm_retransmission(&mut self, c: &mut Common, now: Instant) {
+        let snd = &self.snd;
+        let wanted = if snd.is_outstanding() {
+            // What lies beyond a window that has shrunk to nothing is probed for, not sent again.
+            //= 9293/MUST-35
+            let closed = snd.syn_acked() && snd.wnd == 0;
+            Some(if closed { Timer::Persist } else { Timer::Retransmission })
+        } else if snd.syn_acked() && snd.has_unsent() {
+            match snd.allowance(&c.cfg, u64::from(snd.mss), u64::from(snd.mss)) {
+                Allowance::Window => Some(Timer::Persist),
+                Allowance::Empty if snd.edge() <= snd.nxt => Some(Timer::Persist),
+                Allowance::Small if c.cfg.cork => Some(Timer::Cork),
+                _ => None,
+            }
+        } else {
+            None
+        };
+        for timer in [Timer::Retransmission, Timer::Persist, Timer::Cork] {
+            if wanted != Some(timer) {
+                c.timers.cancel(timer);
+            }
+        }
+        match wanted {
+            //= 6298#5.1
+            Some(timer @ (Timer::Retransmission | Timer::Persist)) => {
+                c.timers.set_if_unarmed(timer, now + snd.rtt.backed_off());
+            }
+            Some(timer) => c.timers.set_if_unarmed(timer, now + CORK),
+            None => {}
+        }
+    }
+}
+
+/// Like Linux: a corked segment waits no longer.
+const CORK: Duration = Duration::from_millis(200);
