@@ -1,257 +1,166 @@
 //! The host without devices.
 //!
-//! [`Stack`] demultiplexes frames to connections, half-open records and TIME-WAIT records, answers ARP, neighbour
-//! discovery and ICMP echo, and keeps every timer.
+//! [`Stack`] is the table of contents: its public calls in the order in which a program meets them. What they stand
+//! on lives in files of its own:
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `link` | Ethernet, ARP; which frame waits for which neighbour (`neighbour`) |
+//! | `ip` | what is for us, from whom it may come; headers and checksums of what we send; loopback |
+//! | `icmp` | echo, neighbour discovery, errors |
+//! | `segment` | from a four-tuple to whatever has it (`demux`): connection, half-open record, TIME-WAIT record, listener |
+//! | `timewait` | the TIME-WAIT records |
+//! | `open` | passive and active opens: addresses (`route`), ports (`port`), initial sequence numbers |
+//! | `endpoint` | a connection, its holder, its timer (`wheel`), its events |
+//! | `offload` | bursts cut into segments, and segments merged, where a device does neither |
 
+mod config;
+mod counters;
+pub(crate) mod demux;
+mod endpoint;
+mod error;
+mod frame;
+mod icmp;
+mod ip;
+mod link;
+mod neighbour;
 pub mod offload;
+mod open;
+mod port;
+pub(crate) mod random;
+mod route;
+mod segment;
+mod slab;
+mod sysctl;
+mod timewait;
+pub(crate) mod wheel;
 
+pub use config::{Cidr, HostConfig, IfaceConfig, IfaceId, InitialSequence, SocketId, StackConfig};
+pub use counters::{Counters, Population};
+pub use error::{Event, SocketError};
+pub use frame::{Cause, ChecksumState, Frame, Note, TxFrame};
+pub use sysctl::{SYSCTLS, Sysctl, SysctlError};
+
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
-use arrayvec::ArrayVec;
 use bytes::Bytes;
+use siphasher::sip::SipHasher13;
 
-use crate::tcp::{self, CloseReason, ConnError, Read, State, TcpInfo, Verdict};
-use crate::time::{Duration, Instant};
+use crate::listen::{HalfOpen, IsnGenerator, Listeners};
+use crate::tcp::{self, CloseReason, Connection, Read, Segment, State, TcpInfo, TxLimit, Verdict};
+use crate::time::Instant;
 use crate::wire::FourTuple;
-use crate::wire::eth::MacAddr;
-
-/// An interface of a stack, in the order in which they were added.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct IfaceId(pub u16);
-
-/// A listener or a connection of a stack. Never reused while the stack lives.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct SocketId {
-    /// Its slot.
-    pub index: u32,
-    /// Which occupant of that slot it is.
-    pub generation: u32,
-}
-
-/// An address and the length of its network prefix: `192.168.131.132/24`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Cidr {
-    /// The address.
-    pub addr: IpAddr,
-    /// How many leading bits name the network.
-    pub prefix: u8,
-}
-
-/// One interface: Ethernet with a MAC address, raw IP without.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct IfaceConfig {
-    /// Our Ethernet address; `None` for a link that carries bare IP packets.
-    pub mac: Option<MacAddr>,
-    /// The largest IP packet, bytes.
-    pub mtu: u16,
-    /// Our addresses here, the first of a version being the preferred source.
-    pub addrs: Vec<Cidr>,
-    /// The largest burst that the link below takes in one frame, bytes of payload (64 KiB with segmentation offload,
-    /// 0 for one segment at a time).
-    pub max_burst: u32,
-}
-
-/// Settings of a whole stack.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct StackConfig {
-    /// The settings that new connections start from.
-    pub tcp: tcp::Config,
-    /// Settings of the host around them.
-    pub host: HostConfig,
-}
-
-/// Settings that are not one connection's.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct HostConfig {
-    /// `tcp_max_syn_backlog`: half-open records per listener at the most.
-    pub max_syn_backlog: u32,
-    /// `tcp_max_tw_buckets`: TIME-WAIT records at the most.
-    pub max_tw_buckets: u32,
-    /// `tcp_tw_reuse`: an active open may take over a TIME-WAIT record whose timestamps are a second old (RFC 6191).
-    pub tw_reuse: bool,
-    /// `tcp_rfc1337`: RST does not end TIME-WAIT.
-    pub rfc1337: bool,
-    /// `tcp_abort_on_overflow`: a full accept queue answers with RST instead of silence.
-    pub abort_on_overflow: bool,
-    /// `ip_local_port_range`: ephemeral ports, both ends included.
-    pub local_port_range: (u16, u16),
-    /// `ip_default_ttl` and hop limit (MUST-49).
-    pub default_ttl: u8,
-    /// How long a neighbour entry is trusted.
-    pub neighbour_lifetime: Duration,
-}
-
-impl Default for HostConfig {
-    fn default() -> Self {
-        HostConfig {
-            max_syn_backlog: 1024,
-            max_tw_buckets: 65_536,
-            tw_reuse: true,
-            rfc1337: true,
-            abort_on_overflow: false,
-            local_port_range: (32_768, 60_999),
-            default_ttl: 64,
-            neighbour_lifetime: Duration::from_secs(60),
-        }
-    }
-}
-
-/// One frame from a device.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    /// Ethernet or IP bytes.
-    pub bytes: Bytes,
-    /// How far the checksums have been looked at.
-    pub checksum: ChecksumState,
-    /// How many wire segments were merged into this frame; at least 1.
-    pub segments: u16,
-}
-
-/// What the device knows of a frame's transport checksum.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum ChecksumState {
-    /// Nothing: it must be verified.
-    #[default]
-    Unknown,
-    /// It was verified below, or the frame never left this machine.
-    Verified,
-}
-
-/// One frame to a device, already with Ethernet and IP headers. If it carries more payload than `gso_size`, the
-/// device (or [`offload::split`]) cuts it into segments and finishes their headers.
-#[derive(Clone, PartialEq, Debug)]
-pub struct TxFrame {
-    /// Where it goes out.
-    pub iface: IfaceId,
-    /// Link, IP and TCP headers.
-    pub header: ArrayVec<u8, 128>,
-    /// The payload, in order.
-    pub payload: ArrayVec<Bytes, 16>,
-    /// Payload bytes per wire segment, or 0 for a frame that is one segment or no TCP at all.
-    pub gso_size: u16,
-    /// Whose segment it is.
-    pub socket: Option<SocketId>,
-    /// Why it goes out.
-    pub cause: Cause,
-    /// What the sender knew at that moment, for captures with reasons.
-    pub note: Option<Note>,
-}
-
-/// Why a frame goes out.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Cause {
-    /// A TCP segment, for this reason.
-    Tcp(tcp::Cause),
-    /// Who has this address? (RFC 826, RFC 4861)
-    NeighbourRequest,
-    /// This host has it.
-    NeighbourReply,
-    /// An answer to ICMP echo.
-    EchoReply,
-    /// Another ICMP message.
-    Icmp,
-}
-
-/// A sender's variables at the moment of sending, as captures with reasons carry them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Note {
-    /// The state's name.
-    pub state: State,
-    /// Congestion window, segments.
-    pub cwnd: u32,
-    /// Slow-start threshold, segments.
-    pub ssthresh: u32,
-    /// Bytes in flight after this segment.
-    pub in_flight: u64,
-    /// Retransmission timeout.
-    pub rto: Duration,
-    /// Smoothed round-trip time, once measured.
-    pub srtt: Option<Duration>,
-}
-
-/// Something an application may want to know of one of its sockets.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Event {
-    /// A listener has a connection ready for [`Stack::accept`].
-    Acceptable,
-    /// Something happened on a connection.
-    Tcp(tcp::Event),
-}
-
-/// Why a call on a [`Stack`] was refused.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum SocketError {
-    /// The address and port are taken.
-    AddressInUse,
-    /// The address is not one of this host's.
-    AddressNotAvailable,
-    /// No interface leads there.
-    NetworkUnreachable,
-    /// Not an address that TCP can reach: multicast, broadcast, unspecified (MUST-46).
-    InvalidAddress,
-    /// All ephemeral ports towards this peer are taken.
-    NoPorts,
-    /// No such socket, or not of the kind that the call needs.
-    BadSocket,
-    /// The connection's own refusal.
-    Connection(ConnError),
-}
-
-impl From<ConnError> for SocketError {
-    fn from(e: ConnError) -> Self {
-        SocketError::Connection(e)
-    }
-}
-
-/// Counters, under the kernel's MIB names (RFC 4022 and `TcpExt`).
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the names are the kernel's")]
-pub struct Counters {
-    pub active_opens: u64,
-    pub passive_opens: u64,
-    pub attempt_fails: u64,
-    pub estab_resets: u64,
-    pub in_segs: u64,
-    pub out_segs: u64,
-    pub retrans_segs: u64,
-    pub in_errs: u64,
-    pub in_csum_errors: u64,
-    pub out_rsts: u64,
-    pub listen_overflows: u64,
-    pub time_wait_reused: u64,
-}
+use crate::wire::checksum::{self, SumFn};
+use demux::{Demux, Slot};
+use endpoint::{Endpoint, Socket};
+use neighbour::NeighbourCache;
+use random::Random;
+use slab::Slab;
+use timewait::TimeWaitTable;
+use wheel::Wheel;
 
 /// A host: interfaces, listeners, connections, and what is left of them.
+///
+/// The contract: feed every frame at hand to [`receive`](Self::receive), run [`on_timeout`](Self::on_timeout) if
+/// [`next_timeout`](Self::next_timeout) has come, drain [`poll_transmit`](Self::poll_transmit), then
+/// [`poll_event`](Self::poll_event), then sleep until [`next_timeout`](Self::next_timeout) or the next input.
 #[derive(Clone, Debug)]
-pub struct Stack {}
+pub struct Stack {
+    config: StackConfig,
+    ifaces: Vec<IfaceConfig>,
+    /// The latest time that any call has named.
+    now: Instant,
+    /// What each four-tuple leads to.
+    demux: Demux,
+    sockets: Slab<Socket>,
+    listeners: Listeners,
+    half_open: Slab<HalfOpen>,
+    time_wait: TimeWaitTable,
+    neighbours: NeighbourCache,
+    wheel: Wheel<TimerKey>,
+    /// How many of the sockets are connections.
+    connections: usize,
+    /// Connections that may have something to send.
+    ready: VecDeque<u32>,
+    /// Connections that may have an event to tell.
+    eventful: VecDeque<u32>,
+    /// Events of listeners.
+    announced: VecDeque<(SocketId, Event)>,
+    /// Frames of no connection: answers of small records, ARP, ICMP.
+    outbox: VecDeque<TxFrame>,
+    /// Segments to ourselves, with their four-tuple as the receiver sees it.
+    looped: VecDeque<(FourTuple, Segment)>,
+    isn: IsnGenerator,
+    ports: Random,
+    flow_hasher: SipHasher13,
+    sum: SumFn,
+    counters: Counters,
+}
 
-#[expect(unused_variables, missing_docs, clippy::todo, reason = "the room is being built")]
 impl Stack {
     /// A host without interfaces. Every secret (initial sequence numbers, ports, hash keys) comes from `seed`.
     pub fn new(config: StackConfig, seed: [u8; 32], now: Instant) -> Self {
-        todo!()
+        let key = |purpose| random::derive(&seed, purpose);
+        Stack {
+            ifaces: Vec::new(),
+            now,
+            demux: Demux::new(&key("demux")),
+            sockets: Slab::new(),
+            listeners: Listeners::default(),
+            half_open: Slab::new(),
+            time_wait: TimeWaitTable::new(),
+            neighbours: NeighbourCache::new(config.host.neighbour_lifetime),
+            wheel: Wheel::new(now),
+            connections: 0,
+            ready: VecDeque::new(),
+            eventful: VecDeque::new(),
+            announced: VecDeque::new(),
+            outbox: VecDeque::new(),
+            looped: VecDeque::new(),
+            isn: IsnGenerator::new(&key("initial sequence numbers"), &key("timestamp offsets")),
+            ports: Random::new(&key("ephemeral ports")),
+            flow_hasher: SipHasher13::new_with_key(&key("flow labels")),
+            sum: checksum::portable,
+            counters: Counters::default(),
+            config,
+        }
     }
+
+    /// Adds an interface.
     pub fn add_interface(&mut self, config: IfaceConfig) -> IfaceId {
-        todo!()
+        let id = IfaceId(u16::try_from(self.ifaces.len()).expect("fewer than 65,536 interfaces"));
+        self.ifaces.push(config);
+        id
     }
+
+    /// Computes checksums with `sum` from here on: the fastest routine of the owner's processor.
+    pub fn set_checksum(&mut self, sum: SumFn) {
+        self.sum = sum;
+    }
+
     /// A passive open. An unspecified address listens on every one of this host's of that version.
     pub fn listen(&mut self, local: SocketAddr, backlog: usize) -> Result<SocketId, SocketError> {
-        todo!()
+        self.listen_with(local, backlog, self.config.tcp.clone())
     }
-    /// As `listen`, with settings of its own for the connections it accepts.
+
+    /// As `listen`, with settings of its own for the connections it accepts. Their MTU is the interface's.
     pub fn listen_with(
         &mut self,
         local: SocketAddr,
         backlog: usize,
         config: tcp::Config,
     ) -> Result<SocketId, SocketError> {
-        todo!()
+        self.open_passive(local, backlog, config)
     }
+
     /// The next established connection of a listener.
     pub fn accept(&mut self, listener: SocketId, now: Instant) -> Option<SocketId> {
-        todo!()
+        self.advance(now);
+        self.take_accepted(listener)
     }
+
     /// An active open; without `local` the stack chooses address and port, with port 0 only the port.
     pub fn connect(
         &mut self,
@@ -259,9 +168,10 @@ impl Stack {
         remote: SocketAddr,
         now: Instant,
     ) -> Result<SocketId, SocketError> {
-        todo!()
+        self.connect_with(local, remote, self.config.tcp.clone(), now)
     }
-    /// As `connect`, with settings of its own.
+
+    /// As `connect`, with settings of its own. The MTU is the interface's.
     pub fn connect_with(
         &mut self,
         local: Option<SocketAddr>,
@@ -269,88 +179,265 @@ impl Stack {
         config: tcp::Config,
         now: Instant,
     ) -> Result<SocketId, SocketError> {
-        todo!()
+        self.advance(now);
+        self.open_active(local, remote, config, now)
     }
+
+    /// Queues data for sending: as much as fits. 0 means that the send buffer is full, and
+    /// [`tcp::Event::Writable`] will come.
     pub fn write(&mut self, socket: SocketId, data: &[u8], now: Instant) -> Result<usize, SocketError> {
-        todo!()
+        Ok(self.with_connection(socket, now, |connection| connection.write(data, now))??)
     }
+
+    /// As `write`; the urgent pointer will point behind the last byte that was taken.
     pub fn write_urgent(&mut self, socket: SocketId, data: &[u8], now: Instant) -> Result<usize, SocketError> {
-        todo!()
+        Ok(self.with_connection(socket, now, |connection| connection.write_urgent(data, now))??)
     }
+
+    /// As `write` without copying: what fits is taken off the front of `data`.
     pub fn send_bytes(&mut self, socket: SocketId, data: &mut Bytes, now: Instant) -> Result<usize, SocketError> {
-        todo!()
+        Ok(self.with_connection(socket, now, |connection| connection.send_bytes(data, now))??)
     }
+
+    /// Takes received data out.
     pub fn read(&mut self, socket: SocketId, out: &mut [u8], now: Instant) -> Result<Read, SocketError> {
-        todo!()
+        Ok(self.with_connection(socket, now, |connection| connection.read(out, now))??)
     }
+
+    /// As `read` without copying: `None` for nothing now, an empty chunk for the end of the stream.
     pub fn recv_bytes(&mut self, socket: SocketId, now: Instant) -> Result<Option<Bytes>, SocketError> {
-        todo!()
+        Ok(self.with_connection(socket, now, |connection| connection.recv_bytes(now))??)
     }
-    /// Closes our side; reading goes on (shutdown of the sending side). On a listener: stop listening.
+
+    /// Closes our side; reading goes on (shutdown of the sending side). On a listener: stop listening; connections
+    /// that nobody has accepted are aborted.
     pub fn close(&mut self, socket: SocketId, now: Instant) -> Result<(), SocketError> {
-        todo!()
+        if self.close_listener(socket, now) {
+            return Ok(());
+        }
+        self.with_connection(socket, now, |connection| connection.close(now))
     }
+
     /// The application lets go: closes as `close`, and the id is dead from here on.
     pub fn release(&mut self, socket: SocketId, now: Instant) {
-        todo!()
+        if self.close_listener(socket, now) {
+            return;
+        }
+        if self.with_connection(socket, now, |connection| connection.release(now)).is_ok() {
+            self.disown(socket.index);
+        }
     }
+
+    /// Resets the connection and drops everything queued.
     pub fn abort(&mut self, socket: SocketId, now: Instant) -> Result<(), SocketError> {
-        todo!()
+        self.with_connection(socket, now, |connection| connection.abort(now))
     }
+
+    /// Changes settings of a connection that exists: Nagle, cork, keep-alive, user timeout...
+    pub fn configure(
+        &mut self,
+        socket: SocketId,
+        change: impl FnOnce(&mut tcp::Config),
+        now: Instant,
+    ) -> Result<(), SocketError> {
+        self.with_connection(socket, now, |connection| connection.configure(change, now))
+    }
+
+    /// Sets the DiffServ code point (6 bits) of what the connection sends (MUST-48, SHLD-21).
+    pub fn set_dscp(&mut self, socket: SocketId, dscp: u8) -> Result<(), SocketError> {
+        //= 9293/MUST-48
+        //= 9293/SHLD-21
+        self.held(socket).ok_or(SocketError::BadSocket)?;
+        let endpoint = self.endpoint_mut(socket.index).ok_or(SocketError::BadSocket)?;
+        endpoint.path.dscp = dscp & 0x3f;
+        Ok(())
+    }
+
+    /// Sets the TTL or hop limit of what the connection sends (MUST-49).
+    pub fn set_ttl(&mut self, socket: SocketId, ttl: u8) -> Result<(), SocketError> {
+        //= 9293/MUST-49
+        self.held(socket).ok_or(SocketError::BadSocket)?;
+        let endpoint = self.endpoint_mut(socket.index).ok_or(SocketError::BadSocket)?;
+        endpoint.path.ttl = ttl.max(1);
+        Ok(())
+    }
+
+    /// The state of a socket: LISTEN for a listener, CLOSED for an id that is dead.
     pub fn state(&self, socket: SocketId) -> State {
-        todo!()
+        if self.sockets.generation(socket.index) != socket.generation {
+            return State::Closed;
+        }
+        match self.sockets.get(socket.index) {
+            Some(Socket::Listener(_)) => State::Listen,
+            // The record of a TIME-WAIT connection lives by itself; its name is the connection's as long as it does.
+            Some(Socket::Connection(endpoint)) => match self.find(&endpoint.connection.key()) {
+                Some(Slot::TimeWait(_)) => State::TimeWait,
+                _ => endpoint.connection.state(),
+            },
+            None => State::Closed,
+        }
     }
+
     /// The state of whatever has this four-tuple: connection, half-open or TIME-WAIT record, else LISTEN or CLOSED.
     pub fn state_of(&self, key: &FourTuple) -> State {
-        todo!()
+        self.state_of_key(key)
     }
+
+    /// Everything worth knowing of a connection.
     pub fn info(&self, socket: SocketId, now: Instant) -> Option<TcpInfo> {
-        todo!()
+        self.held(socket).map(|endpoint| endpoint.connection.info(now))
     }
+
+    /// How the connection ended, once it has.
     pub fn close_reason(&self, socket: SocketId) -> Option<CloseReason> {
-        todo!()
+        self.held(socket)?.connection.close_reason()
     }
+
+    /// The two sockets of a connection.
     pub fn key(&self, socket: SocketId) -> Option<FourTuple> {
-        todo!()
+        self.held(socket).map(|endpoint| endpoint.connection.key())
     }
+
+    /// Where a listener listens, or our side of a connection.
+    pub fn local_addr(&self, socket: SocketId) -> Option<SocketAddr> {
+        match self.sockets.get(socket.index) {
+            Some(Socket::Listener(listener)) if self.sockets.generation(socket.index) == socket.generation => {
+                Some(listener.local)
+            }
+            _ => self.key(socket).map(|key| key.local()),
+        }
+    }
+
     /// A frame from a device. Never panics, whatever the bytes.
     pub fn receive(&mut self, iface: IfaceId, frame: Frame, now: Instant) -> Verdict {
-        todo!()
+        self.advance(now);
+        self.frame_arrives(iface, &frame, now).unwrap_or_else(Verdict::Dropped)
     }
+
+    /// The next frame to send.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<TxFrame> {
-        todo!()
+        self.advance(now);
+        loop {
+            if let Some(frame) = self.outbox.pop_front() {
+                return Some(frame);
+            }
+            if let Some((key, segment)) = self.looped.pop_front() {
+                self.segment_arrives(&key, segment, now);
+                continue;
+            }
+            let index = *self.ready.front()?;
+            if let Some(frame) = self.poll_connection(index, now) {
+                return Some(frame);
+            }
+        }
     }
+
+    /// The next event for an application.
     pub fn poll_event(&mut self) -> Option<(SocketId, Event)> {
-        todo!()
+        self.announced.pop_front().or_else(|| self.next_event())
     }
+
+    /// Runs every timer that is due at `now`.
     pub fn on_timeout(&mut self, now: Instant) {
-        todo!()
+        self.advance(now);
+        while let Some(due) = self.wheel.expire(now) {
+            match due {
+                TimerKey::Connection(index) => self.on_connection_timeout(index, now),
+                TimerKey::HalfOpen(index) => self.on_half_open_timeout(index, now),
+                TimerKey::TimeWait(index) => {
+                    self.time_wait.on_timeout(index);
+                    self.remove_time_wait(index);
+                }
+                TimerKey::Neighbour(index) => self.on_neighbour_timeout(index, now),
+            }
+        }
     }
+
+    /// When `on_timeout` wants to be called: exactly, and never too late. While output is waiting to be drained, that
+    /// is at once.
     pub fn next_timeout(&self) -> Option<Instant> {
-        todo!()
+        if self.outbox.is_empty() && self.looped.is_empty() && self.ready.is_empty() {
+            self.wheel.next()
+        } else {
+            Some(self.now)
+        }
     }
+
+    /// What this host has counted.
     pub fn counters(&self) -> &Counters {
-        todo!()
+        &self.counters
     }
-    /// How many connections, half-open records and TIME-WAIT records there are.
+
+    /// How many connections, half-open records and TIME-WAIT records there are. Looks at every connection.
     pub fn population(&self) -> Population {
-        todo!()
+        self.count_population()
+    }
+
+    /// Every connection that has a TCB of its own, in the order of their slots; for those that look after invariants.
+    pub fn connections(&self) -> impl Iterator<Item = (SocketId, &Connection)> {
+        self.sockets.iter().filter_map(|(index, socket)| match socket {
+            Socket::Connection(endpoint) => Some((self.socket_id(index), &endpoint.connection)),
+            Socket::Listener(_) => None,
+        })
+    }
+
+    /// The four-tuple of every half-open record, in the order of their slots.
+    pub fn half_opens(&self) -> impl Iterator<Item = FourTuple> {
+        self.half_open.iter().map(|(_, record)| record.key)
+    }
+
+    /// The four-tuple of every TIME-WAIT record, in the order of their slots.
+    pub fn time_waits(&self) -> impl Iterator<Item = FourTuple> {
+        self.time_wait.iter().map(timewait::Record::key)
+    }
+
+    /// Time moves on; it never goes back.
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// One burst of the connection at the head of the ready list, or what follows from its having none.
+    fn poll_connection(&mut self, index: u32, now: Instant) -> Option<TxFrame> {
+        let socket = self.socket_id(index);
+        let burst = self.endpoint(index).map_or(0, |endpoint| self.max_burst(endpoint));
+        let endpoint = self.endpoint_mut(index);
+        let transmit = endpoint.and_then(|endpoint| endpoint.connection.poll_transmit(now, TxLimit { burst }));
+        let Some(transmit) = transmit else {
+            self.ready.pop_front();
+            self.settle(index, now);
+            return None;
+        };
+        let endpoint = self.endpoint(index)?;
+        let (path, key) = (endpoint.path, endpoint.connection.key());
+        let note = self.config.host.notes.then(|| Note::of(&endpoint.connection, now));
+        self.send_segment(&path, &key, transmit, Some(socket), note, now)
+    }
+
+    /// How much payload one frame of this connection may carry.
+    fn max_burst(&self, endpoint: &Endpoint) -> usize {
+        let iface = endpoint.path.iface.and_then(|iface| self.ifaces.get(usize::from(iface.0)));
+        iface.map_or(0, |iface| usize::try_from(iface.max_burst).unwrap_or(usize::MAX))
+    }
+
+    /// Queues a frame that belongs to no connection. What an owner who never drains does not take is lost, as on a
+    /// full device.
+    fn queue(&mut self, frame: TxFrame) {
+        if self.outbox.len() < MAX_OUTBOX {
+            self.outbox.push_back(frame);
+        } else {
+            self.counters.out_discards += 1;
+        }
     }
 }
 
-/// How much a stack holds (I-28: all zero when everything is over).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Population {
-    /// Connections with a TCB of their own.
-    pub connections: usize,
-    /// Half-open records in SYN queues.
-    pub half_open: usize,
-    /// TIME-WAIT records.
-    pub time_wait: usize,
-    /// Listeners.
-    pub listeners: usize,
-    /// Timers armed.
-    pub timers: usize,
-    /// Bytes charged for buffers.
-    pub memory: usize,
+/// Whose timer it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TimerKey {
+    Connection(u32),
+    HalfOpen(u32),
+    TimeWait(u32),
+    Neighbour(u32),
 }
+
+/// Answers that wait to be drained. Like Linux: the default length of a device's queue.
+const MAX_OUTBOX: usize = 1000;

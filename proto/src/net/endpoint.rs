@@ -1,0 +1,248 @@
+//! A connection as the host sees it: who holds it, which way its packets go, whether it has work to do.
+//!
+//! Sections: RFC 9293 3.9.1 (the user's calls), 3.9.2 (TTL, DiffServ), 3.10.8 (timeouts).
+//! In: a connection that something happened to.
+//! Out: its timer armed, its events announced, its TIME-WAIT record taken over, its place freed when all is done.
+
+use alloc::boxed::Box;
+use core::net::IpAddr;
+
+use super::demux::Slot;
+use super::route::{self, Route};
+use super::wheel::TimerId;
+use super::{Event, IfaceId, Population, SocketError, SocketId, Stack, TimerKey};
+use crate::listen::Listener;
+use crate::tcp::{CloseReason, Connection};
+use crate::time::Instant;
+use crate::wire::FourTuple;
+
+/// What a [`SocketId`] names.
+#[derive(Clone, Debug)]
+pub(super) enum Socket {
+    Listener(Box<Listener>),
+    Connection(Box<Endpoint>),
+}
+
+/// A connection and what the host knows of it.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    pub(super) connection: Connection,
+    pub(super) path: Path,
+    pub(super) owner: Owner,
+    pub(super) timer: Option<TimerId>,
+    /// It is in the list of those that may have something to send.
+    is_ready: bool,
+    /// It is in the list of those that may have an event to tell.
+    is_eventful: bool,
+    /// Its four-tuple leads elsewhere by now, or nowhere.
+    is_detached: bool,
+}
+
+/// Who holds a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Owner {
+    /// The accept queue of this listener.
+    Listener(u32),
+    Application,
+    Nobody,
+}
+
+/// The way of a connection's packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Path {
+    /// Where they go out; `None` for one of our own addresses.
+    pub(super) iface: Option<IfaceId>,
+    /// The largest IP packet on it.
+    pub(super) mtu: u16,
+    /// Time to live or hop limit.
+    pub(super) ttl: u8,
+    /// Differentiated services code point.
+    pub(super) dscp: u8,
+}
+
+impl Endpoint {
+    pub(super) fn new(connection: Connection, path: Path, owner: Owner) -> Box<Self> {
+        Box::new(Endpoint {
+            connection,
+            path,
+            owner,
+            timer: None,
+            is_ready: false,
+            is_eventful: false,
+            is_detached: false,
+        })
+    }
+}
+
+impl Stack {
+    /// The way from one of our addresses to a peer.
+    pub(super) fn path(&self, remote: IpAddr) -> Option<Path> {
+        let (iface, mtu) = match route::find(&self.ifaces, remote)? {
+            Route::Loopback => (None, LOOPBACK_MTU),
+            //= 9293/SHLD-6
+            Route::OnLink { iface, .. } => (Some(iface), self.ifaces.get(usize::from(iface.0))?.mtu),
+        };
+        Some(Path { iface, mtu, ttl: self.config.host.default_ttl, dscp: 0 })
+    }
+
+    /// Takes a new connection in, and leads its four-tuple to it.
+    pub(super) fn adopt(&mut self, endpoint: Box<Endpoint>) -> u32 {
+        let key = endpoint.connection.key();
+        let index = self.sockets.insert(Socket::Connection(endpoint));
+        self.connections += 1;
+        self.demux.insert(&key, Slot::Connection(index));
+        index
+    }
+
+    pub(super) fn socket_id(&self, index: u32) -> SocketId {
+        SocketId { index, generation: self.sockets.generation(index) }
+    }
+
+    pub(super) fn endpoint(&self, index: u32) -> Option<&Endpoint> {
+        match self.sockets.get(index) {
+            Some(Socket::Connection(endpoint)) => Some(endpoint),
+            _ => None,
+        }
+    }
+
+    pub(super) fn endpoint_mut(&mut self, index: u32) -> Option<&mut Endpoint> {
+        match self.sockets.get_mut(index) {
+            Some(Socket::Connection(endpoint)) => Some(endpoint),
+            _ => None,
+        }
+    }
+
+    pub(super) fn listener_mut(&mut self, index: u32) -> Option<&mut Listener> {
+        match self.sockets.get_mut(index) {
+            Some(Socket::Listener(listener)) => Some(listener),
+            _ => None,
+        }
+    }
+
+    /// The connection that an application holds under this id.
+    pub(super) fn held(&self, socket: SocketId) -> Option<&Endpoint> {
+        let is_current = self.sockets.generation(socket.index) == socket.generation;
+        self.endpoint(socket.index).filter(|endpoint| is_current && endpoint.owner == Owner::Application)
+    }
+
+    /// Does something to a connection that an application holds.
+    pub(super) fn with_connection<T>(
+        &mut self,
+        socket: SocketId,
+        now: Instant,
+        call: impl FnOnce(&mut Connection) -> T,
+    ) -> Result<T, SocketError> {
+        self.advance(now);
+        self.held(socket).ok_or(SocketError::BadSocket)?;
+        let endpoint = self.endpoint_mut(socket.index).ok_or(SocketError::BadSocket)?;
+        let result = call(&mut endpoint.connection);
+        self.touch(socket.index);
+        Ok(result)
+    }
+
+    /// Something happened to this connection: it will be asked for output and events.
+    pub(super) fn touch(&mut self, index: u32) {
+        if let Some(Socket::Connection(endpoint)) = self.sockets.get_mut(index)
+            && !endpoint.is_ready
+        {
+            endpoint.is_ready = true;
+            self.ready.push_back(index);
+        }
+    }
+
+    /// The connection has nothing more to send now: what follows from that.
+    pub(super) fn settle(&mut self, index: u32, now: Instant) {
+        let Some(Socket::Connection(endpoint)) = self.sockets.get_mut(index) else { return };
+        endpoint.is_ready = false;
+        if !endpoint.is_eventful && endpoint.owner == Owner::Application {
+            endpoint.is_eventful = true;
+            self.eventful.push_back(index);
+        }
+        let time_wait = endpoint.connection.take_time_wait(now);
+        match endpoint.connection.next_timeout() {
+            Some((at, _)) => self.wheel.arm(&mut endpoint.timer, TimerKey::Connection(index), at),
+            None => self.wheel.cancel(&mut endpoint.timer),
+        }
+        let (key, is_finished) = (endpoint.connection.key(), endpoint.connection.is_finished());
+        if let Some(record) = time_wait {
+            endpoint.is_detached = true;
+            self.enter_time_wait(index, &record, now);
+        }
+        if is_finished {
+            self.on_finished(index, &key);
+        }
+    }
+
+    /// What an application may hear next of its connections.
+    pub(super) fn next_event(&mut self) -> Option<(SocketId, Event)> {
+        while let Some(&index) = self.eventful.front() {
+            if let Some(endpoint) = self.endpoint_mut(index) {
+                if let Some(event) = endpoint.connection.poll_event() {
+                    return Some((self.socket_id(index), Event::Tcp(event)));
+                }
+                endpoint.is_eventful = false;
+            }
+            self.eventful.pop_front();
+        }
+        None
+    }
+
+    /// The application lets go: nothing of the connection is its own any more.
+    pub(super) fn disown(&mut self, index: u32) {
+        if let Some(endpoint) = self.endpoint_mut(index) {
+            endpoint.owner = Owner::Nobody;
+            self.touch(index);
+        }
+    }
+
+    pub(super) fn on_connection_timeout(&mut self, index: u32, now: Instant) {
+        if let Some(endpoint) = self.endpoint_mut(index) {
+            endpoint.timer = None;
+            endpoint.connection.on_timeout(now);
+            self.touch(index);
+        }
+    }
+
+    pub(super) fn count_population(&self) -> Population {
+        let connections = self.connections();
+        Population {
+            connections: self.connections,
+            half_open: self.half_open.len(),
+            time_wait: self.time_wait.len(),
+            listeners: self.listeners.len(),
+            timers: self.wheel.len(),
+            memory: connections.map(|(_, connection)| connection.info(self.now).memory).sum(),
+        }
+    }
+
+    /// The connection is over and has sent its last: its four-tuple is free, and its place, too, if nobody holds it.
+    fn on_finished(&mut self, index: u32, key: &FourTuple) {
+        let Some(endpoint) = self.endpoint_mut(index) else { return };
+        let was_attached = !core::mem::replace(&mut endpoint.is_detached, true);
+        let (owner, reason) = (endpoint.owner, endpoint.connection.close_reason());
+        if was_attached {
+            self.demux.remove(key, Slot::Connection(index));
+            match reason {
+                Some(CloseReason::Refused) => self.counters.attempt_fails += 1,
+                Some(CloseReason::Reset) => self.counters.estab_resets += 1,
+                _ => {}
+            }
+        }
+        match owner {
+            Owner::Application => return,
+            Owner::Listener(listener) => {
+                if let Some(listener) = self.listener_mut(listener) {
+                    listener.forget(index);
+                }
+            }
+            Owner::Nobody => {}
+        }
+        if let Some(Socket::Connection(mut endpoint)) = self.sockets.remove(index) {
+            self.wheel.cancel(&mut endpoint.timer);
+            self.connections -= 1;
+        }
+    }
+}
+
+/// The largest IPv4 packet.
+const LOOPBACK_MTU: u16 = u16::MAX;

@@ -1,0 +1,144 @@
+//! ICMP and ICMPv6 as a host speaks them: echo is answered, neighbours are told who we are, errors find their
+//! connection.
+//!
+//! Sections: RFC 792, RFC 4443; RFC 1122 3.2.2; RFC 4861 7.2; RFC 9293 3.9.2.2; RFC 6633 (source quench).
+//! In: ICMP messages to one of our addresses, or to a group that every host is in.
+//! Out: echo replies, neighbour advertisements; what an error says, at the connection that it is about.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use bytes::Bytes;
+
+use super::demux::Slot;
+use super::ip::{ipv4_header, ipv6_header};
+use super::link::bare;
+use super::{Cause, IfaceId, Stack, TxFrame};
+use crate::tcp::{DropReason, Verdict};
+use crate::time::Instant;
+use crate::wire::icmp::{DATA_OFFSET, Quote, V4, V6};
+use crate::wire::ip::{self, protocol};
+use crate::wire::{FourTuple, frame, ipv4, ipv6};
+
+impl Stack {
+    /// An ICMP message to one of our addresses.
+    pub(super) fn icmp_arrives(
+        &mut self,
+        iface: IfaceId,
+        ip: &ipv4::Header,
+        payload: &Bytes,
+        now: Instant,
+    ) -> Result<Verdict, DropReason> {
+        // Parsed, a message has its first eight bytes.
+        let message = V4::parse(payload)?;
+        let data = payload.slice(DATA_OFFSET..);
+        match message {
+            V4::EchoRequest(echo) => {
+                let ttl = self.config.host.default_ttl;
+                let answer = ip::Header::V4(ipv4::Header { ttl, ..ipv4_header(ip.dst, ip.src, protocol::ICMP) });
+                let reply = V4::EchoReply(echo).to_bytes(&data);
+                self.send_echo_reply(iface, &answer, &reply, data, now);
+                Ok(Verdict::Accepted)
+            }
+            //= 9293/MUST-55
+            V4::SourceQuench => Err(DropReason::UnknownProtocol),
+            // Too big for a link on the way: path MTU discovery is not in use.
+            V4::Unreachable { code: 4, .. } => Err(DropReason::UnknownProtocol),
+            V4::Unreachable { .. } | V4::TimeExceeded { .. } | V4::ParameterProblem { .. } => self.error_arrives(&data),
+            V4::EchoReply(_) | V4::Other { .. } => Err(DropReason::UnknownProtocol),
+        }
+    }
+
+    /// An ICMPv6 message to one of our addresses or to a group.
+    pub(super) fn icmpv6_arrives(
+        &mut self,
+        iface: IfaceId,
+        ip: &ipv6::Header,
+        payload: &Bytes,
+        now: Instant,
+    ) -> Result<Verdict, DropReason> {
+        // Parsed, a message has its first eight bytes.
+        let message = V6::parse(payload, ip.src, ip.dst)?;
+        match message {
+            // RFC 4861 7.1: what a router passed on is no neighbour's.
+            V6::NeighbourSolicitation { .. } | V6::NeighbourAdvertisement { .. } if ip.hop_limit != 255 => {
+                Err(DropReason::Malformed)
+            }
+            V6::NeighbourSolicitation { target, source_mac } => {
+                if !self.has_address(iface, IpAddr::V6(target)) {
+                    return Err(DropReason::NotForUs);
+                }
+                if let Some(mac) = source_mac {
+                    self.neighbour_says(iface, ip.src, mac, true, now);
+                }
+                self.advertise(iface, target, ip.src, now);
+                Ok(Verdict::Accepted)
+            }
+            V6::NeighbourAdvertisement { target, target_mac: Some(mac), solicited: true, .. } => {
+                self.neighbour_says(iface, target, mac, false, now);
+                Ok(Verdict::Accepted)
+            }
+            V6::NeighbourAdvertisement { .. } => Err(DropReason::NotForUs),
+            // Only a question for neighbours may come from nowhere.
+            _ if ip.src.is_unspecified() => Err(DropReason::MartianSource),
+            _ if ip.dst.is_multicast() => Err(DropReason::Multicast),
+            V6::EchoRequest(echo) => {
+                let data = payload.slice(DATA_OFFSET..);
+                let hop_limit = self.config.host.default_ttl;
+                let answer = ipv6::Header { hop_limit, ..ipv6_header(ip.dst, ip.src, protocol::ICMPV6) };
+                let reply = V6::EchoReply(echo).to_bytes(ip.dst, ip.src, &data);
+                self.send_echo_reply(iface, &ip::Header::V6(answer), &reply, data, now);
+                Ok(Verdict::Accepted)
+            }
+            V6::Unreachable { .. } | V6::TimeExceeded { .. } | V6::ParameterProblem { .. } => {
+                self.error_arrives(&payload.slice(DATA_OFFSET..))
+            }
+            V6::PacketTooBig { .. } | V6::EchoReply(_) | V6::Other { .. } => Err(DropReason::UnknownProtocol),
+        }
+    }
+
+    fn send_echo_reply(&mut self, iface: IfaceId, ip: &ip::Header, reply: &[u8], data: Bytes, now: Instant) {
+        let header = frame::emit(self.link_header(iface, ip).as_ref(), ip, reply, data.len());
+        let payload = [data].into_iter().collect();
+        let frame = TxFrame { header, payload, ..bare(iface, Cause::EchoReply) };
+        self.counters.icmp_in_echos += 1;
+        if let Some(frame) = self.resolve(frame, ip.dst(), now) {
+            self.queue(frame);
+        }
+        self.counters.icmp_out_echo_reps += 1;
+    }
+
+    /// Tells `asker`, or everyone if it has no address yet, that `target` is ours: RFC 4861 7.2.4.
+    fn advertise(&mut self, iface: IfaceId, target: Ipv6Addr, asker: Ipv6Addr, now: Instant) {
+        let Some(mac) = self.ifaces.get(usize::from(iface.0)).and_then(|iface| iface.mac) else { return };
+        let solicited = !asker.is_unspecified();
+        let dst = if solicited { asker } else { ALL_NODES };
+        let message =
+            V6::NeighbourAdvertisement { target, target_mac: Some(mac), router: false, solicited, r#override: true };
+        let ip = ip::Header::V6(ipv6::Header { hop_limit: 255, ..ipv6_header(target, dst, protocol::ICMPV6) });
+        let message = message.to_bytes(target, dst, &[]);
+        let header = frame::emit(self.link_header(iface, &ip).as_ref(), &ip, &message, 0);
+        let frame = TxFrame { header, ..bare(iface, Cause::NeighbourReply) };
+        if let Some(frame) = self.resolve(frame, IpAddr::V6(dst), now) {
+            self.queue(frame);
+        }
+    }
+
+    /// An error about a packet of ours: its connection hears of it, if the quoted segment may be one that it sent.
+    //= 9293/MUST-54
+    fn error_arrives(&mut self, quoted: &[u8]) -> Result<Verdict, DropReason> {
+        self.counters.icmp_in_errors += 1;
+        let quote = Quote::parse(quoted).ok_or(DropReason::Malformed)?;
+        match self.find(&FourTuple::new(quote.src, quote.dst)) {
+            Some(Slot::Connection(index)) => {
+                let endpoint = self.endpoint_mut(index).ok_or(DropReason::NoConnection)?;
+                let verdict = endpoint.connection.on_unreachable(Some(quote.seq));
+                self.touch(index);
+                Ok(verdict)
+            }
+            _ => Err(DropReason::NoConnection),
+        }
+    }
+}
+
+/// ff02::1.
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
