@@ -159,7 +159,8 @@ impl<K: Copy> Wheel<K> {
         let at = self.nodes[index as usize].at;
         let position = at.max(self.elapsed);
         let level = (63 - ((position ^ self.elapsed) | 1).leading_zeros() as usize) / DIGIT;
-        let slot = (position >> (level * DIGIT)) as usize % SLOTS;
+        let digit = (position >> (level * DIGIT)) % (SLOTS as u64);
+        let slot = usize::try_from(digit).expect("six bits");
         let place = level * SLOTS + slot;
 
         let list = &mut self.slots[place];

@@ -237,6 +237,26 @@ impl Connection {
         }
     }
 
+    /// The peer cannot be reached just now: its neighbour does not answer, or an ICMP error says so. An error counts
+    /// only if it quotes, by its sequence number, a segment that is in flight; else anyone could send it (RFC 5927 4.1).
+    //= 9293/MUST-47
+    //= 9293/MUST-56
+    pub fn on_unreachable(&mut self, quoted: Option<Seq>) -> Verdict {
+        let snd = match &self.shape {
+            Shape::Opening(opening) => &opening.snd,
+            Shape::Live(live) => &live.snd,
+            Shape::Closed(_) => return Verdict::Dropped(DropReason::NoConnection),
+        };
+        if let Some(seq) = quoted {
+            let pos = snd.space.pos(seq, snd.una);
+            if pos < snd.una || snd.nxt <= pos {
+                return Verdict::Dropped(DropReason::OutsideWindow);
+            }
+        }
+        self.common.events.raise(Event::SoftError(SoftError::Unreachable));
+        Verdict::Accepted
+    }
+
     /// Runs every timer that is due at `now`.
     pub fn on_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.common.timers.take_due(now) {

@@ -92,6 +92,8 @@ pub enum DropReason {
     Fragment,
     /// No connection and no listener has this four-tuple.
     NoConnection,
+    /// No way leads back to its sender.
+    NoRoute,
     /// RST for a connection that does not exist, or in a state that ignores it.
     IgnoredReset,
     /// The listener's queue is full.
@@ -137,6 +139,7 @@ impl DropReason {
             DropReason::UnknownProtocol => "unknown-protocol",
             DropReason::Fragment => "fragment",
             DropReason::NoConnection => "no-connection",
+            DropReason::NoRoute => "no-route",
             DropReason::IgnoredReset => "ignored-reset",
             DropReason::ListenOverflow => "listen-overflow",
             DropReason::OutsideWindow => "outside-window",

@@ -188,6 +188,7 @@ pub const fn drop_phrase(why: DropReason) -> &'static str {
         DropReason::UnknownProtocol => "nobody here speaks its protocol",
         DropReason::Fragment => "it is a fragment, and fragments are not put together here",
         DropReason::NoConnection => "no connection and no listener has these addresses and ports",
+        DropReason::NoRoute => "no way leads back to its sender",
         DropReason::IgnoredReset => "it is a reset for what does not exist, or in a state that ignores it",
         DropReason::ListenOverflow => "the listener's queue is full",
         DropReason::OutsideWindow => "its sequence numbers lie outside the receive window",
@@ -324,7 +325,7 @@ const CAUSES: [net::Cause; 34] = {
 };
 
 /// Every one, to find them by name. A test holds the list against the names in the sources.
-const DROP_REASONS: [DropReason; 24] = [
+const DROP_REASONS: [DropReason; 25] = [
     DropReason::Malformed,
     DropReason::BadChecksum,
     DropReason::BadOptions,
@@ -334,6 +335,7 @@ const DROP_REASONS: [DropReason; 24] = [
     DropReason::UnknownProtocol,
     DropReason::Fragment,
     DropReason::NoConnection,
+    DropReason::NoRoute,
     DropReason::IgnoredReset,
     DropReason::ListenOverflow,
     DropReason::OutsideWindow,
