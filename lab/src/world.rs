@@ -298,6 +298,15 @@ impl World {
     /// [`Stuck`] if that is not the end that the programs wanted, or if it does not come.
     pub fn run(&mut self, observer: &mut impl Observer) -> Result<(), Stuck> {
         while self.step(observer)? {}
+        self.check_end()
+    }
+
+    /// Says whether the end that was reached is the one that the programs wanted.
+    ///
+    /// # Errors
+    ///
+    /// [`Stuck::Deadlock`] if a program still waits for something.
+    pub fn check_end(&self) -> Result<(), Stuck> {
         let waiting: Vec<HostId> = self
             .hosts()
             .filter(|h| !self.hosts[h.0].vanished && !self.hosts[h.0].apps.iter().all(App::is_finished))

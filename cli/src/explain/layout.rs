@@ -23,7 +23,7 @@ pub(super) fn right(text: &str, columns: usize) -> String {
 
 /// `text` behind `lead`, in lines of at most `columns`, the further ones indented as far as the first. Latin text
 /// breaks at spaces, Chinese anywhere but before what may not begin a line.
-pub(super) fn wrap(text: &str, lead: &str, columns: usize) -> String {
+pub(crate) fn wrap(text: &str, lead: &str, columns: usize) -> String {
     let mut out = String::new();
     let mut line = String::new();
     let mut before = lead.to_owned();

@@ -4,7 +4,7 @@
 //! In: pcap, pcapng, tcpdump's text, or an article that quotes it; or the packets of a virtual world.
 //! Out: per connection a ladder, sentences and a summary; or one line each when there are many; or JSON.
 
-mod layout;
+pub(crate) mod layout;
 pub(crate) mod render;
 pub(crate) mod sentences;
 
@@ -139,4 +139,4 @@ impl Story {
 }
 
 /// So many conversations are told whole.
-const FEW: u64 = 3;
+pub(crate) const FEW: u64 = 3;

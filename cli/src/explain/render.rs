@@ -891,7 +891,7 @@ const STATES: [(&str, State); 10] = [
     ("closed", State::Closed),
 ];
 /// Columns of running text.
-const WIDTH: usize = 100;
+pub(crate) const WIDTH: usize = 100;
 /// What a sentence stands behind.
 const BULLET: &str = "  - ";
 /// Spaces before a table.

@@ -18,14 +18,14 @@ pub(crate) enum Lang {
 
 /// One sentence in both languages; `{name}` is a placeholder.
 #[derive(Debug)]
-pub(super) struct Sentence {
+pub(crate) struct Sentence {
     en: &'static str,
     zh: &'static str,
 }
 
 impl Sentence {
     /// The sentence in `lang` with every placeholder replaced.
-    pub(super) fn say(&self, lang: Lang, values: &[(&str, &dyn std::fmt::Display)]) -> String {
+    pub(crate) fn say(&self, lang: Lang, values: &[(&str, &dyn std::fmt::Display)]) -> String {
         let mut out = String::new();
         let mut rest = self.text(lang);
         while let Some((before, behind)) = rest.split_once('{') {
@@ -40,7 +40,7 @@ impl Sentence {
     }
 
     /// The sentence as it stands in the table.
-    pub(super) fn text(&self, lang: Lang) -> &'static str {
+    pub(crate) fn text(&self, lang: Lang) -> &'static str {
         match lang {
             Lang::En => self.en,
             Lang::Zh => self.zh,
@@ -50,7 +50,7 @@ impl Sentence {
 
 macro_rules! sentences {
     ($($name:ident: $en:literal, $zh:literal;)*) => {
-        $(pub(super) const $name: Sentence = Sentence { en: $en, zh: $zh };)*
+        $(pub(crate) const $name: Sentence = Sentence { en: $en, zh: $zh };)*
         #[cfg(test)]
         const ALL: &[(&str, Sentence)] = &[$((stringify!($name), $name)),*];
     };
@@ -263,6 +263,84 @@ sentences! {
     // Legend.
     LEGEND: "Flags: S = SYN, opens; P = PSH, hand the data on; F = FIN, closes; . = ACK, confirms; R = RST, resets; U = URG, urgent; E = ECE and W = CWR, congestion marks (ECN).",
         "标志：S = SYN，发起连接；P = PUSH，传送数据；F = FIN，关闭连接；. = ACK，确认；R = RST，复位；U = URG，紧急；E = ECE和W = CWR，拥塞标记(ECN)。";
+
+    // The lab: its frame.
+    LAB_SCENES: "Scenes for tidegate lab SCENE:", "tidegate lab SCENE 的场景：";
+    LAB_CAPTURE: "The capture at A, as tcpdump -n prints it:", "在A上抓包，按tcpdump -n的格式：";
+    LAB_CALLS: "What the programs did", "应用进程做了什么";
+    LAB_BEHIND: "What the capture at A cannot show", "A上的抓包看不到的";
+    LAB_LOST: "{time}  {segment}: lost on the link ({why})", "{time}  {segment}：在链路上丢失（{why}）";
+    LAB_LOST_SOME: "{time}  {segment}: {n} of its {all} segments lost on the link ({why})",
+        "{time}  {segment}：{all}个报文段中有{n}个在链路上丢失（{why}）";
+    LAB_DAMAGED: "{time}  {segment}: a bit was flipped on the link", "{time}  {segment}：在链路上有一位出错";
+    LAB_DOUBLED: "{time}  {segment}: doubled on the link; the copy arrives {later} later",
+        "{time}  {segment}：在链路上被复制，副本晚{later}到达";
+    LAB_HELD: "{time}  {segment}: held back on the link for {later}", "{time}  {segment}：在链路上滞留{later}";
+    LAB_DROPPED: "{time}  {segment}: {host} drops it: {why}", "{time}  {segment}：{host}将其丢弃：{why}";
+    LAB_ANSWERED: "{time}  {segment}: {host} does not accept it and answers: {why}",
+        "{time}  {segment}：{host}不接受并作答：{why}";
+    LAB_AGAIN: "{time}  {segment}: sent again by {host}: {why}", "{time}  {segment}：{host}重传：{why}";
+    LAB_STATE: "{time}  {host} goes from {from} to {to}", "{time}  {host}从{from}进入{to}";
+    LAB_STATES: "The states that both hosts really went through", "两端实际经过的状态";
+    LAB_MORE: "... and {n} more; --pcap FILE --reasons all has every one.", "……另有{n}条；--pcap FILE --reasons all 中有全部。";
+    LAB_LOSS_DICE: "by chance", "偶然";
+    LAB_LOSS_QUEUE: "the queue was full", "队列已满";
+    LAB_LOSS_SCRIPT: "as the scene wants it", "场景安排";
+    LAB_LOSS_TOO_LARGE: "too large", "过大";
+    LAB_LOSS_NOBODY: "nobody is there", "对方已不存在";
+
+    // The lab: its scenes, one line and what to look at.
+    SCENE_ARTICLE: "A downloads a file from B, twice: establishment, transfer, release",
+        "A从B下载文件两次：连接建立、数据传送、连接释放";
+    LOOK_ARTICLE: "A ({a}) downloads {what} from B ({b}), a new connection each time. Look at the three segments that open each connection, at acknowledgements that stand for several segments at once, and at the three that release it.",
+        "A({a})从B({b})下载{what}，每次新建一条连接。看每条连接开头的三次握手、一个确认代表多个报文段的累积确认，以及释放连接的三个报文段。";
+    SCENE_SIMULTANEOUS_OPEN: "both hosts call each other at the same moment", "双方同时主动打开";
+    LOOK_SIMULTANEOUS_OPEN: "Two SYNs cross on the link. Each end goes from SYN-SENT to SYN-RECEIVED, answers with a SYN-ACK, and one connection comes of it, not two; nobody was ever in LISTEN.",
+        "两个SYN在链路上交叉。双方都从SYN-SENT进入SYN-RCVD，以SYN+ACK作答，结果是一条连接而不是两条；没有任何一方处于LISTEN状态。";
+    SCENE_SIMULTANEOUS_CLOSE: "both hosts close at the same moment", "双方同时关闭";
+    LOOK_SIMULTANEOUS_CLOSE: "Two FINs cross on the link. Each end gets a FIN instead of the acknowledgement it waits for, goes from FIN-WAIT-1 to CLOSING, and both end in TIME-WAIT.",
+        "两个FIN在链路上交叉。双方等待确认时收到的却是FIN，于是都从FIN-WAIT-1进入CLOSING，最后都进入TIME-WAIT。";
+    SCENE_HALF_CLOSE: "A closes its side; B sends 20,000 bytes over the half-closed connection",
+        "A先关闭；B在半关闭的连接上继续发送20,000字节";
+    LOOK_HALF_CLOSE: "A's FIN says only that A has no more to send. B, in CLOSE-WAIT, goes on sending for as long as it likes; A, in FIN-WAIT-2, receives and acknowledges. So w is larger than v.",
+        "A的FIN只表示A没有数据要发送了。B处于CLOSE-WAIT，仍可继续发送；A处于FIN-WAIT-2，照常接收和确认。所以w大于v。";
+    SCENE_CONNECTION_REFUSED: "nobody listens on the port that A calls", "A请求的端口上没有进程在收听";
+    LOOK_CONNECTION_REFUSED: "B's TCP answers the SYN with RST at once: its acknowledgement number x + 1 tells A which SYN is meant.",
+        "B的TCP立即用RST应答SYN；其中的确认号x + 1说明是对哪一个SYN的应答。";
+    SCENE_RESET_IN_TRANSFER: "A has enough in mid-transfer and aborts", "传送途中A异常终止连接";
+    LOOK_RESET_IN_TRANSFER: "A's program aborts, and A sends RST: no FIN, no acknowledgement, no TIME-WAIT. What B sends until the RST arrives meets a connection that does not exist, and is answered by RST again.",
+        "A的应用进程异常终止，A发送RST：没有FIN，没有确认，也没有TIME-WAIT。RST到达之前B发出的报文段遇到的是不存在的连接，又以RST作答。";
+    SCENE_ZERO_WINDOW: "A's program does not read; the window closes, is probed, and opens again", "A的应用进程不读取：窗口关闭、被探测、重新打开";
+    LOOK_ZERO_WINDOW: "A's buffer is small and its program reads nothing for two seconds: A's win falls to 0 and B must stop. B probes the closed window at growing intervals, until A's program reads and a window update lets B go on.",
+        "A的缓存很小，应用进程两秒内不读取：A的win降到0，B必须停止发送。B以越来越长的间隔探测，直到A的应用进程读取数据，窗口更新使B得以继续。";
+    SCENE_FULL_DUPLEX: "50,000 bytes each way at the same time", "双方同时各发送50,000字节";
+    LOOK_FULL_DUPLEX: "Both directions carry data at once, each with its own sequence numbers; data segments also acknowledge, so that few bare acknowledgements are needed.",
+        "两个方向同时传送数据，各有自己的序号；数据报文段捎带确认，因此很少需要单独的确认。";
+    SCENE_BYTE_STREAM: "A writes three times, B reads once", "A写三次，B一次读完";
+    LOOK_BYTE_STREAM: "TCP carries a stream of bytes: three writes leave in fewer segments (Nagle's algorithm), and one read of B's takes them all. The borders of the writes are not kept.",
+        "TCP面向字节流：三次写入装在较少的报文段中发出（Nagle算法），B一次就全部读出。写入的边界并不保留。";
+    SCENE_LOST_SYN: "the first SYN is lost and sent again", "第一个SYN丢失后重传";
+    LOOK_LOST_SYN: "Nothing comes back, so after one second (the initial retransmission timeout) A sends the same SYN again, with the same x.",
+        "没有应答，一秒（初始的超时重传时间）之后A重传同一个SYN，x不变。";
+    SCENE_LOST_THIRD_ACK: "the third segment of the handshake is lost", "三次握手的第三个报文段丢失";
+    LOOK_LOST_THIRD_ACK: "A is in ESTABLISHED, B still in SYN-RECEIVED, and A has nothing to say. After a second B sends its SYN-ACK again, A confirms again, and B follows. Had A sent data, its ACK would have done the same.",
+        "A已处于ESTABLISHED，B仍处于SYN-RCVD，而A没有数据要发送。一秒之后B重传SYN+ACK，A再次确认，B随后进入ESTABLISHED。如果A发送了数据，数据报文段中的确认也有同样的作用。";
+    SCENE_OLD_DUPLICATE_SYN: "an old SYN arrives after its connection is over: the article's first question",
+        "已失效的连接请求报文段突然又传送到了B：文章的第一个问题";
+    LOOK_OLD_DUPLICATE_SYN: "A's first SYN wanders about for more than a minute; a second one makes the connection meanwhile, which is closed and forgotten when the first arrives. B takes it for a new request and answers. Textbooks say that A ignores this answer; really A sends RST, because it knows of no such connection, and B returns to LISTEN at once. (A real network loses such a wanderer after MSL; this one is held longer.)",
+        "A的第一个SYN在网络中滞留一分多钟；其间第二个SYN建立的连接早已释放。第一个到达时，B误以为是新的连接请求，于是作答。教科书说A不理睬B的确认；实际上A没有这样的连接，所以发送RST，B立即回到LISTEN状态。（真实网络中的报文段最多存活MSL；这里故意滞留得更久。）";
+    SCENE_LOST_LAST_ACK: "the last acknowledgement is lost: the article's second question", "最后一个ACK丢失：文章的第二个问题";
+    LOOK_LOST_LAST_ACK: "B, in LAST-ACK, hears nothing and sends its FIN again. A is still there, in TIME-WAIT: it acknowledges again and starts the 2 x MSL timer anew. Had A gone at once, B could never have closed in order.",
+        "B处于LAST-ACK，没有收到确认，于是重传FIN。A还在TIME-WAIT状态：再次确认，并重新启动2MSL计时器。如果A立即释放，B就无法按正常步骤进入CLOSED状态。";
+    SCENE_OLD_SEGMENT: "a segment of a former connection arrives in the next one", "旧连接的报文段出现在新连接中";
+    LOOK_OLD_SEGMENT: "Both connections have the same two sockets. A copy of the first one's data arrives while the second is open: its timestamp is too old (PAWS), so B drops it and says where it stands. Without timestamps (--sysctl tcp_timestamps=0) its sequence number gives it away, because initial sequence numbers move on (RFC 6528).",
+        "两条连接的两个端点完全相同。第一条连接的数据副本在第二条连接期间到达：它的时间戳太旧(PAWS)，B将其丢弃并说明自己的状态。没有时间戳时（--sysctl tcp_timestamps=0）由序号识破，因为初始序号不断前进(RFC 6528)。";
+    SCENE_PEER_VANISHES: "B loses power in mid-transfer; A gives up at last", "传送途中B断电；A最终放弃";
+    LOOK_PEER_VANISHES: "A sends the same segment again and again, waiting twice as long each time, two minutes at most. After R1 (tcp_retries1) it warns its program, after R2 (tcp_retries2) it gives the connection up, a quarter of an hour later.",
+        "A一再重传同一报文段，每次等待的时间加倍，最多两分钟。超过R1(tcp_retries1)时通知应用进程，超过R2(tcp_retries2)时放弃连接，大约在一刻钟之后。";
+    SCENE_MULTICAST: "a segment to a multicast address: TCP has none", "发往多播地址的报文段：TCP不提供多播";
+    LOOK_MULTICAST: "A's TCP refuses to call a multicast address, so nothing of its own leaves. The SYN that you see was put on the link by hand: B drops it without an answer, because a connection has exactly two ends.",
+        "A的TCP拒绝向多播地址建立连接，所以它自己什么也没有发出。看到的SYN是人工放到链路上的：B不作应答就将其丢弃，因为每一条TCP连接只能有两个端点。";
 }
 
 #[cfg(test)]

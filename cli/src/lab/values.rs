@@ -132,7 +132,9 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (text, bytes) in [("65536", 65_536), ("64K", 65_536), ("64KB", 65_536), ("1.5M", 1_572_864), ("1G", 1 << 30), ("0", 0)] {
+        for (text, bytes) in
+            [("65536", 65_536), ("64K", 65_536), ("64KB", 65_536), ("1.5M", 1_572_864), ("1G", 1 << 30), ("0", 0)]
+        {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for text in ["", "K", "1X", "-1", "1.2.3", "99999999999999999999"] {
@@ -142,10 +144,25 @@ mod tests {
 
     #[test]
     fn probabilities() {
-        for (text, ppm) in [("1%", 10_000), ("0.01", 10_000), ("0", 0), ("0%", 0), ("100%", 1_000_000), ("0.5%", 5_000), (".25", 250_000), ("0.000001", 1), ("0.0001%", 1)] {
+        for (text, ppm) in [
+            ("1%", 10_000),
+            ("0.01", 10_000),
+            ("0", 0),
+            ("0%", 0),
+            ("100%", 1_000_000),
+            ("0.5%", 5_000),
+            (".25", 250_000),
+            ("0.000001", 1),
+            ("0.0001%", 1),
+        ] {
             assert_eq!(probability(text), Ok(Ppm(ppm)), "{text}");
         }
-        for (text, hint) in [("2", "write 2% or 0.02"), ("1", "write 1% or 0.01"), ("1.5", "write 1.5% or 0.015"), ("30", "write 30% or 0.3")] {
+        for (text, hint) in [
+            ("2", "write 2% or 0.02"),
+            ("1", "write 1% or 0.01"),
+            ("1.5", "write 1.5% or 0.015"),
+            ("30", "write 30% or 0.3"),
+        ] {
             assert_eq!(probability(text), Err(hint.into()), "{text}");
         }
         for text in ["101%", "101", "x", "", "%", "-1%"] {
@@ -155,7 +172,9 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, nanos) in [("70us", 70_000), ("1.5ms", 1_500_000), ("2s", 2_000_000_000), ("5ns", 5), ("0", 0), ("70 us", 70_000)] {
+        for (text, nanos) in
+            [("70us", 70_000), ("1.5ms", 1_500_000), ("2s", 2_000_000_000), ("5ns", 5), ("0", 0), ("70 us", 70_000)]
+        {
             assert_eq!(duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
         }
         for text in ["70", "us", "1m", "2h", "99999s", "1e3us"] {
@@ -165,7 +184,13 @@ mod tests {
 
     #[test]
     fn rates() {
-        for (text, bits) in [("1G", 1_000_000_000), ("100mbit", 100_000_000), ("64kbit", 64_000), ("1.5Mbps", 1_500_000), ("9600", 9_600)] {
+        for (text, bits) in [
+            ("1G", 1_000_000_000),
+            ("100mbit", 100_000_000),
+            ("64kbit", 64_000),
+            ("1.5Mbps", 1_500_000),
+            ("9600", 9_600),
+        ] {
             assert_eq!(rate(text), Ok(Some(bits)), "{text}");
         }
         assert_eq!(rate("unlimited"), Ok(None));

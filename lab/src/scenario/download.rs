@@ -19,7 +19,7 @@ use crate::app::{App, Content, HttpClient, HttpServer};
 pub(super) fn article(settings: &Settings) -> Stage {
     let mut stage = Stage::new(settings);
     let server = stage.b_socket(80);
-    let path = format!("/file_{}", size_name(settings.size));
+    let path = file_path(settings.size);
     stage.world.add_app(
         stage.b.host,
         App::Server(HttpServer::new(ServerConfig {
@@ -48,14 +48,14 @@ pub(super) fn article(settings: &Settings) -> Stage {
     stage
 }
 
-/// `64KB` for 65,536: the way the article names its file.
-fn size_name(size: u64) -> String {
+/// The path of a file of that size: `/file_64KB` for 65,536, as the article names it.
+pub fn file_path(size: u64) -> String {
     for (shift, unit) in [(30, "GB"), (20, "MB"), (10, "KB")] {
         if size >= 1 << shift && size.is_multiple_of(1 << shift) {
-            return format!("{}{unit}", size >> shift);
+            return format!("/file_{}{unit}", size >> shift);
         }
     }
-    format!("{size}B")
+    format!("/file_{size}B")
 }
 
 /// The file.
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn files_are_named_after_their_size() {
         for (size, name) in [(65_536, "64KB"), (1 << 20, "1MB"), (3 << 30, "3GB"), (1_000, "1000B"), (0, "0B")] {
-            assert_eq!(size_name(size), name);
+            assert_eq!(file_path(size), alloc::format!("/file_{name}"));
         }
     }
 }

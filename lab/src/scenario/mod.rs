@@ -12,6 +12,7 @@ mod stage;
 mod stream;
 mod trouble;
 
+pub use download::file_path;
 pub use stage::{Settings, Stage};
 
 /// One story.

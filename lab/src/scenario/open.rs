@@ -4,6 +4,8 @@
 //! In: settings.
 //! Out: stages.
 
+use tidegate_proto::time::Duration;
+
 use super::{Settings, Stage};
 use crate::app::script::Step;
 use crate::link::{Act, Rule};
@@ -65,14 +67,18 @@ pub(super) fn short_talk(settings: &Settings) -> Stage {
             Step::Connect { local, remote },
             Step::Connected,
             Step::Say("hello\n"),
+            A_MOMENT,
             Step::Close,
             Step::Eof,
             Step::Release,
         ],
-        &[Step::Listen(remote), Step::Accept, Step::ReadOnce(100), Step::Eof, Step::Close, Step::Release],
+        &[Step::Listen(remote), Step::Accept, Step::ReadOnce(100), Step::Eof, A_MOMENT, Step::Close, Step::Release],
     );
     stage
 }
+
+/// What a program takes before it goes on, so that its calls do not melt into one segment.
+pub(super) const A_MOMENT: Step = Step::Wait(Duration::from_micros(300));
 
 /// A port without a protocol of its own.
 pub(super) const PORT: u16 = 5000;

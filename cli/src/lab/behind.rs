@@ -1,0 +1,280 @@
+//! What a capture at A cannot show: losses, drops with their reasons, true causes, true states, the programs' calls.
+//!
+//! Sections: none.
+//! In: the moments of a world.
+//! Out: lines for people, in either language, bounded in number.
+
+use tidegate_lab::app::App;
+use tidegate_lab::app::script::{Done, Gave, Step};
+use tidegate_lab::glimpse::Glimpse;
+use tidegate_lab::link::{Fate, Loss, Passage};
+use tidegate_lab::scenario::Stage;
+use tidegate_lab::world::{Change, HostId, Moment, Sighting, Way};
+use tidegate_proto::net::Cause;
+use tidegate_proto::tcp::{self, DropReason, RetransmitCause, Verdict};
+use tidegate_proto::time::Instant;
+use tidegate_proto::trace::comment;
+use tidegate_proto::wire::{Flags, FourTuple, Seq};
+
+use super::time_of_day;
+use crate::explain::sentences::{self as say, Lang};
+
+/// Collects what happened behind the scene.
+pub(super) struct Behind {
+    lang: Lang,
+    a: HostId,
+    /// Initial sequence numbers by sender, so that numbers read as in the capture above.
+    origins: Vec<(FourTuple, Seq)>,
+    events: Lines,
+    states: Lines,
+}
+
+/// Lines up to a bound, and how many more there were.
+#[derive(Default)]
+struct Lines {
+    kept: Vec<String>,
+    more: u64,
+}
+
+impl Lines {
+    fn push(&mut self, line: String) {
+        if self.kept.len() < MOST_LINES { self.kept.push(line) } else { self.more += 1 }
+    }
+}
+
+impl Behind {
+    pub(super) fn new(stage: &Stage, lang: Lang) -> Self {
+        Behind { lang, a: stage.a.host, origins: Vec::new(), events: Lines::default(), states: Lines::default() }
+    }
+
+    pub(super) fn on_moment(&mut self, moment: &Moment) {
+        match moment {
+            Moment::Frame(sighting) => self.on_frame(sighting),
+            Moment::State(change) => self.on_change(change),
+        }
+    }
+
+    /// Everything that was collected, under its headings.
+    pub(super) fn tell(&self, stage: &Stage) -> String {
+        let mut out = String::new();
+        let calls = self.calls(stage);
+        for (title, lines) in
+            [(&say::LAB_CALLS, &calls), (&say::LAB_BEHIND, &self.events), (&say::LAB_STATES, &self.states)]
+        {
+            if lines.kept.is_empty() {
+                continue;
+            }
+            out += &format!("\n{}\n\n", title.say(self.lang, &[]));
+            for line in &lines.kept {
+                out += &format!("  {line}\n");
+            }
+            if lines.more > 0 {
+                out += &format!("  {}\n", say::LAB_MORE.say(self.lang, &[("n", &lines.more)]));
+            }
+        }
+        out
+    }
+
+    fn on_frame(&mut self, sighting: &Sighting) {
+        let Some(segment) = self.describe(sighting) else { return };
+        let (time, host) = (time_of_day(sighting.at), self.name(sighting.port.host));
+        match &sighting.way {
+            Way::Out(passages) => {
+                if let Some(Cause::Tcp(tcp::Cause::Retransmit(why))) = sighting.origin.cause {
+                    let why = self.again(why);
+                    let line = say::LAB_AGAIN
+                        .say(self.lang, &[("time", &time), ("segment", &segment), ("host", &host), ("why", &why)]);
+                    self.events.push(line);
+                }
+                self.on_passages(passages, &time, &segment, sighting.at);
+            }
+            Way::In(Verdict::Accepted) => {}
+            Way::In(Verdict::Answered(why) | Verdict::Dropped(why)) => {
+                let sentence = match sighting.way {
+                    Way::In(Verdict::Answered(_)) => &say::LAB_ANSWERED,
+                    _ => &say::LAB_DROPPED,
+                };
+                let why = self.drop(*why);
+                self.events.push(
+                    sentence.say(self.lang, &[("time", &time), ("segment", &segment), ("host", &host), ("why", &why)]),
+                );
+            }
+        }
+    }
+
+    fn on_passages(&mut self, passages: &[Passage], time: &str, segment: &str, at: Instant) {
+        let lost: Vec<Loss> = passages
+            .iter()
+            .filter_map(|p| match p.fate {
+                Fate::Lost(why) => Some(why),
+                Fate::Arrives(_) => None,
+            })
+            .collect();
+        if let Some(why) = lost.first() {
+            let why = self.loss(*why);
+            let (n, all) = (lost.len(), passages.len());
+            let sentence = if all == 1 { &say::LAB_LOST } else { &say::LAB_LOST_SOME };
+            let values: &[(&str, &dyn std::fmt::Display)] =
+                &[("time", &time), ("segment", &segment), ("why", &why), ("n", &n), ("all", &all)];
+            self.events.push(sentence.say(self.lang, values));
+        }
+        for passage in passages {
+            let Fate::Arrives(arrival) = passage.fate else { continue };
+            if passage.corrupted {
+                self.events.push(say::LAB_DAMAGED.say(self.lang, &[("time", &time), ("segment", &segment)]));
+            }
+            if let Some(copy) = passage.copy {
+                let later = copy.since(arrival);
+                let values: &[(&str, &dyn std::fmt::Display)] =
+                    &[("time", &time), ("segment", &segment), ("later", &later)];
+                self.events.push(say::LAB_DOUBLED.say(self.lang, values));
+            }
+            if passage.held {
+                let later = arrival.since(at);
+                let values: &[(&str, &dyn std::fmt::Display)] =
+                    &[("time", &time), ("segment", &segment), ("later", &later)];
+                self.events.push(say::LAB_HELD.say(self.lang, values));
+            }
+        }
+    }
+
+    fn on_change(&mut self, change: &Change) {
+        let (time, host) = (time_of_day(change.at), self.name(change.host));
+        let values: &[(&str, &dyn std::fmt::Display)] =
+            &[("time", &time), ("host", &host), ("from", &change.from), ("to", &change.to)];
+        self.states.push(say::LAB_STATE.say(self.lang, values));
+    }
+
+    /// A segment in a few words: `A > B [P.] seq 1:22`, numbers as tcpdump counts them.
+    fn describe(&mut self, sighting: &Sighting) -> Option<String> {
+        let tcp = Glimpse::of(&sighting.bytes).tcp?;
+        let sender_is_a = (sighting.port.host == self.a) == sighting.is_out();
+        let (from, to) = if sender_is_a { ("A", "B") } else { ("B", "A") };
+        let (key, seq, flags) = (tcp.key(), tcp.header.seq, tcp.header.flags);
+        if flags.has(Flags::SYN) && sighting.is_out() {
+            self.origins.retain(|(known, _)| *known != key);
+            self.origins.push((key, seq));
+        }
+        let origin = self.origins.iter().find(|(known, _)| *known == key).map_or(Seq(0), |(_, seq)| *seq);
+        let start = u64::from(seq.0.wrapping_sub(origin.0));
+        let range = match tcp.payload {
+            0 if flags.any(Flags::SYN | Flags::FIN) => format!(", seq {start}"),
+            0 => String::new(),
+            n => format!(", seq {start}:{}", start + u64::try_from(n).unwrap_or(0)),
+        };
+        let ack = self.origins.iter().find(|(known, _)| *known == key.reversed()).map(|(_, seq)| *seq);
+        let ack = match ack {
+            Some(origin) if flags.has(Flags::ACK) => format!(", ack {}", tcp.header.ack.0.wrapping_sub(origin.0)),
+            _ => String::new(),
+        };
+        Some(format!("{from} > {to} [{flags}]{range}{ack}"))
+    }
+
+    fn calls(&self, stage: &Stage) -> Lines {
+        let mut all: Vec<(Instant, &'static str, &Done)> = Vec::new();
+        for (host, name) in [(stage.a.host, "A"), (stage.b.host, "B")] {
+            for app in stage.world.apps(host) {
+                if let App::Script(script) = app {
+                    all.extend(script.done().iter().map(|done| (done.at, name, done)));
+                }
+            }
+        }
+        all.sort_by_key(|(at, name, _)| (*at, *name));
+        let mut lines = Lines::default();
+        for (at, name, done) in all {
+            if let Some(call) = call(done) {
+                lines.push(format!("{}  {name}: {call}", time_of_day(at)));
+            }
+        }
+        lines
+    }
+
+    fn name(&self, host: HostId) -> &'static str {
+        if host == self.a { "A" } else { "B" }
+    }
+
+    fn loss(&self, why: Loss) -> String {
+        let sentence = match why {
+            Loss::Dice => &say::LAB_LOSS_DICE,
+            Loss::QueueFull => &say::LAB_LOSS_QUEUE,
+            Loss::Script => &say::LAB_LOSS_SCRIPT,
+            Loss::TooLarge => &say::LAB_LOSS_TOO_LARGE,
+            Loss::NobodyThere => &say::LAB_LOSS_NOBODY,
+        };
+        sentence.say(self.lang, &[])
+    }
+
+    fn again(&self, why: RetransmitCause) -> &'static str {
+        if self.lang == Lang::En {
+            return comment::phrase(Cause::Tcp(tcp::Cause::Retransmit(why)));
+        }
+        match why {
+            RetransmitCause::Syn(_) => "SYN没有按时得到应答",
+            RetransmitCause::SynAck(_) => "SYN+ACK没有按时得到确认，或SYN又来了",
+            RetransmitCause::Timeout(_) => "重传计时器到期",
+            RetransmitCause::AfterTimeout => "重传计时器到期时它在途中",
+            RetransmitCause::Fast => "三个重复确认说明它丢失了",
+            RetransmitCause::PartialAck => "恢复期间的部分确认说明它也丢失了",
+        }
+    }
+
+    fn drop(&self, why: DropReason) -> &'static str {
+        if self.lang == Lang::En {
+            return comment::drop_phrase(why);
+        }
+        match why {
+            DropReason::Malformed => "长度自相矛盾",
+            DropReason::BadChecksum => "检验和错误，在途中损坏",
+            DropReason::BadOptions => "选项的长度不可能",
+            DropReason::NotForUs => "不是发给本主机的",
+            DropReason::MartianSource => "源地址不可能属于任何一方",
+            DropReason::Multicast => "TCP不提供多播",
+            DropReason::UnknownProtocol => "没有人使用这个协议",
+            DropReason::Fragment => "是IP分片，这里不重装",
+            DropReason::NoConnection => "没有这样的连接，也没有进程在收听",
+            DropReason::IgnoredReset => "复位的对象不存在，或当前状态不理会复位",
+            DropReason::ListenOverflow => "收听队列已满",
+            DropReason::OutsideWindow => "序号落在接收窗口之外",
+            DropReason::Duplicate => "其中的内容都已收到过",
+            DropReason::Paws => "时间戳比最近见到的还旧",
+            DropReason::ResetNotExact => "RST在窗口内，但序号不是期待的下一个",
+            DropReason::SynInWindow => "连接已经同步，却又来了SYN",
+            DropReason::NoAck => "必须有ACK标志而没有",
+            DropReason::AckTooNew => "确认了从未发送的数据",
+            DropReason::AckTooOld => "确认号太旧",
+            DropReason::BadFlags => "标志的组合没有意义",
+            DropReason::NoMemory => "接收缓存没有空间",
+            DropReason::DataAfterClose => "数据已没有人读取",
+            DropReason::TimeWaitAssassination => "TIME-WAIT状态不理会RST",
+            DropReason::NoRoute => "没有到那里的路由",
+            DropReason::RateLimited => "本应作答，但作答过于频繁",
+        }
+    }
+}
+
+/// A call that says something to a reader, as programs write it.
+fn call(done: &Done) -> Option<String> {
+    let call = match done.step {
+        Step::Wait(_) | Step::Until(_) | Step::Connected | Step::StopListening => return None,
+        Step::Listen(at) => format!("listen({at})"),
+        Step::Accept => "accept()".to_owned(),
+        Step::Connect { remote, .. } => format!("connect({remote})"),
+        Step::Say(text) => format!("write({text:?})"),
+        Step::Write(n) => format!("write({n} bytes)"),
+        Step::Read(_) | Step::ReadOnce(_) | Step::Eof => "read()".to_owned(),
+        Step::Close => "shutdown(write)".to_owned(),
+        Step::Abort => "abort()".to_owned(),
+        Step::Release => "close()".to_owned(),
+        Step::Over => "...".to_owned(),
+    };
+    Some(match done.gave {
+        Gave::Fine => call,
+        Gave::Bytes(0) => format!("{call} = end of stream"),
+        Gave::Bytes(n) => format!("{call} = {n}"),
+        Gave::Ended(why) => format!("{call} = {why:?}"),
+        Gave::Refused(why) => format!("{call} = {why:?}"),
+    })
+}
+
+/// So many lines under each heading.
+const MOST_LINES: usize = 40;
