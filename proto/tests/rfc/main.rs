@@ -1,0 +1,34 @@
+//! The RFCs, played: segments in, segments out, through the public calls of a connection and of a stack.
+//!
+//! Each file is one subject, each test one rule, and the tags above a test name the rules that it shows. Every script
+//! runs in both roles, on bare connections and whole hosts, and with sequence numbers that wrap inside it.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "scripts speak of relative numbers, which the wire truncates"
+)]
+
+mod play;
+mod states;
+
+mod acceptability;
+mod acks;
+mod closing;
+mod congestion;
+mod host;
+mod isn;
+mod keepalive;
+mod listen;
+mod nagle_cork;
+mod opening;
+mod options;
+mod resets;
+mod retransmission;
+mod rfc5961;
+mod sack_receiver;
+mod simultaneous;
+mod timestamps;
+mod timewait;
+mod urgent;
+mod windows;
