@@ -216,8 +216,14 @@ impl Live {
         cause: Cause,
     ) -> Transmit {
         let (window, edge) = self.rcv.offer();
-        let sack =
-            self.rcv.sack_blocks(if payload.is_empty() { self.sack_room(c) } else { self.sack_room_with_data(c) });
+        let room = match payload.is_empty() {
+            true => self.sack_room(c),
+            // What goes again has the size that it had, which may leave no room for blocks within the MSS.
+            false => {
+                self.sack_room_with_data(c).min(usize::from(self.snd.mss.saturating_sub(size)).saturating_sub(4) / 8)
+            }
+        };
+        let sack = self.rcv.sack_blocks(room);
         let mut header = Header {
             seq: self.snd.space.seq(at),
             ack: self.rcv.space.seq(self.rcv.nxt()),
