@@ -81,7 +81,7 @@ impl Packet<'_> {
                 let target = self.target_hardware()?;
                 if target.iter().any(|&byte| byte != 0) {
                     put!(line, " (");
-                    line.link_address(target);
+                    print_hardware(line, target);
                     put!(line, ")");
                 }
                 put!(line, " tell ");
@@ -90,21 +90,21 @@ impl Packet<'_> {
             REPLY => {
                 self.print_sender(line)?;
                 put!(line, " is-at ");
-                line.link_address(self.sender_hardware()?);
+                print_hardware(line, self.sender_hardware()?);
             }
             REVERSE_REQUEST | INVERSE_REQUEST => {
                 put!(line, "who-is ");
-                line.link_address(self.target_hardware()?);
+                print_hardware(line, self.target_hardware()?);
                 put!(line, " tell ");
-                line.link_address(self.sender_hardware()?);
+                print_hardware(line, self.sender_hardware()?);
             }
             REVERSE_REPLY => {
-                line.link_address(self.target_hardware()?);
+                print_hardware(line, self.target_hardware()?);
                 put!(line, " at ");
                 self.print_target(line)?;
             }
             INVERSE_REPLY => {
-                line.link_address(self.sender_hardware()?);
+                print_hardware(line, self.sender_hardware()?);
                 put!(line, " at ");
                 self.print_sender(line)?;
             }
@@ -137,6 +137,13 @@ impl Packet<'_> {
         }
         Ok(())
     }
+}
+
+fn print_hardware(line: &mut Line, address: &[u8]) {
+    if address.is_empty() {
+        put!(line, "<empty>");
+    }
+    line.link_address(address);
 }
 
 const FIXED: u32 = 8;

@@ -1,6 +1,6 @@
 //! ICMP for IPv4.
 //!
-//! Sections: RFC 792; RFC 950; RFC 1191 4; RFC 1256.
+//! Sections: RFC 792; RFC 950; RFC 1191 4; RFC 1256; RFC 4884 4 by length only.
 //! In: the message's bytes.
 //! Out: what it says, and with `-v` the packet it complains about.
 
@@ -35,8 +35,15 @@ pub(super) fn print(line: &mut Line, ip: &Ip, bytes: Captured, length: u32) -> R
     if ERRORS.contains(&kind) && line.depth < ip::DEEPEST {
         put!(line, "\n\t");
         let quoted = bytes.from(QUOTED);
-        let quoted_length = u32::from(quoted.u16(2)?);
-        return ipv4::print(line, quoted.limit(quoted_length), quoted_length);
+        let quoted = quoted.limit(u32::from(quoted.u16(2)?));
+        ipv4::print(line, quoted, u32::from(quoted.u16(2)?))?;
+    }
+    if MULTI_PART.contains(&kind) && length > LONGEST_SINGLE_PART {
+        // What follows the quoted packet is not decoded, but missed if it was not captured.
+        line.protocol = "icmp";
+        if !bytes.has(0, SHORTEST_MULTI_PART) {
+            line.cut_short();
+        }
     }
     Ok(())
 }
@@ -168,6 +175,12 @@ const TIMESTAMP: u8 = 13;
 const TIMESTAMP_REPLY: u8 = 14;
 const MASK_REPLY: u8 = 18;
 const ERRORS: [u8; 5] = [UNREACHABLE, SOURCE_QUENCH, REDIRECT, TIME_EXCEEDED, PARAMETER_PROBLEM];
+
+/// Errors that may carry more than the packet they are about (RFC 4884), if they are longer than this.
+const MULTI_PART: [u8; 3] = [UNREACHABLE, TIME_EXCEEDED, PARAMETER_PROBLEM];
+const LONGEST_SINGLE_PART: u32 = 156;
+/// Up to the first byte of the first object.
+const SHORTEST_MULTI_PART: u32 = 141;
 
 const PROTOCOL: u8 = 2;
 const PORT: u8 = 3;

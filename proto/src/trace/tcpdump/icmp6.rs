@@ -1,6 +1,6 @@
 //! ICMPv6, with neighbour discovery and multicast listeners.
 //!
-//! Sections: RFC 4443; RFC 4861 4; RFC 2710 3; RFC 3810 5.
+//! Sections: RFC 4443; RFC 4861 4; RFC 2710 3; RFC 3810 5; RFC 6275 6.
 //! In: the message's bytes and the IP header around it.
 //! Out: what it says; options and checksum with `-v`.
 
@@ -33,10 +33,12 @@ pub(super) fn print(line: &mut Line, ip: &Ip, bytes: Captured, length: u32) -> R
         Some(name) => put!(line, "ICMP6, {name}"),
         None => put!(line, "ICMP6, unknown icmp6 type ({kind})"),
     }
-    if line.options.verbose && matches!(kind, ROUTER_SOLICITATION..=REDIRECT) {
+    if line.options.verbose && matches!(kind, ROUTER_SOLICITATION..=REDIRECT | HOME_AGENT_REPLY | PREFIX_ADVERTISEMENT)
+    {
         put!(line, ", length {length}");
     }
-    if !print_body(line, kind, bytes, length)? {
+    let code = bytes.u8(1)?;
+    if !print_body(line, kind, code, bytes, length)? {
         if !matches!(kind, UNREACHABLE) {
             put!(line, ", length {length}");
         }
@@ -48,21 +50,17 @@ pub(super) fn print(line: &mut Line, ip: &Ip, bytes: Captured, length: u32) -> R
 }
 
 /// What the message says; false if nobody here can tell, so that the bytes are shown.
-fn print_body(line: &mut Line, kind: u8, bytes: Captured, length: u32) -> Result<bool, CutShort> {
+fn print_body(line: &mut Line, kind: u8, code: u8, bytes: Captured, length: u32) -> Result<bool, CutShort> {
     match kind {
-        UNREACHABLE => return print_unreachable(line, bytes),
+        UNREACHABLE => return print_unreachable(line, code, bytes),
         TOO_BIG => put!(line, ", mtu {}", bytes.u32(4)?),
-        TIME_EXCEEDED => {
-            let destination = address(bytes, QUOTED + 24)?;
-            match bytes.u8(1)? {
-                0 => put!(line, " for {destination}"),
-                1 => put!(line, " (reassembly)"),
-                code => put!(line, ", unknown code ({code})"),
-            }
-        }
+        TIME_EXCEEDED => match code {
+            0 => put!(line, " for {}", address(bytes, QUOTED + 24)?),
+            1 => put!(line, " (reassembly)"),
+            _ => put!(line, ", unknown code ({code})"),
+        },
         PARAMETER_PROBLEM => {
             let _quoted = address(bytes, QUOTED + 24)?;
-            let code = bytes.u8(1)?;
             match PARAMETER_PROBLEMS.get(usize::from(code)) {
                 Some(name) => put!(line, ", {name} - octet {}", bytes.u32(4)?),
                 None => put!(line, ", code-#{code}"),
@@ -105,13 +103,32 @@ fn print_body(line: &mut Line, kind: u8, bytes: Captured, length: u32) -> Result
             put!(line, " to {}", address(bytes, 8)?);
             print_options(line, bytes, 40, length)?;
         }
+        INVERSE_SOLICITATION | INVERSE_ADVERTISEMENT => {}
+        HOME_AGENT_REQUEST | PREFIX_SOLICITATION => put!(line, ", id 0x{:04x}", bytes.u16(4)?),
+        HOME_AGENT_REPLY => {
+            if line.options.verbose {
+                put!(line, ", id 0x{:04x}", bytes.u16(4)?);
+                for at in (8..length).step_by(16) {
+                    put!(line, ", {}", address(bytes, at)?);
+                }
+            }
+        }
+        PREFIX_ADVERTISEMENT => {
+            if line.options.verbose {
+                put!(line, ", id 0x{:04x}", bytes.u16(4)?);
+                let flags = bytes.u8(6)?;
+                put!(line, "{}", if flags & 0xc0 != 0 { " " } else { "" });
+                put!(line, "{}", if flags & 0x80 != 0 { "M" } else { "" });
+                put!(line, "{}", if flags & 0x40 != 0 { "O" } else { "" });
+            }
+            print_options(line, bytes, 8, length)?;
+        }
         _ => return Ok(false),
     }
     Ok(true)
 }
 
-fn print_unreachable(line: &mut Line, bytes: Captured) -> Result<bool, CutShort> {
-    let code = bytes.u8(1)?;
+fn print_unreachable(line: &mut Line, code: u8, bytes: Captured) -> Result<bool, CutShort> {
     let Some(name) = UNREACHABLES.get(usize::from(code)) else {
         put!(line, ", unknown unreach code ({code})");
         return Ok(false);
@@ -184,14 +201,14 @@ fn print_listener_query(line: &mut Line, bytes: Captured, length: u32) -> Result
     }
     put!(line, " [gaddr {}", address(bytes, 8)?);
     if line.options.verbose {
-        let [flags, interval] = bytes.array(24)?;
+        let flags = bytes.u8(24)?;
         if flags & 0x08 != 0 {
             put!(line, " sflag");
         }
         if flags & 0x07 != 0 {
             put!(line, " robustness={}", flags & 0x07);
         }
-        let interval = u32::from(interval);
+        let interval = u32::from(bytes.u8(25)?);
         let seconds =
             if interval < 128 { interval } else { ((interval & 0x0f) | 0x10) << (((interval & 0x70) >> 4) + 3) };
         put!(line, " qqi={seconds}");
@@ -264,7 +281,13 @@ const ROUTER_ADVERTISEMENT: u8 = 134;
 const NEIGHBOR_SOLICITATION: u8 = 135;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 const REDIRECT: u8 = 137;
+const INVERSE_SOLICITATION: u8 = 141;
+const INVERSE_ADVERTISEMENT: u8 = 142;
 const LISTENER_REPORT_2: u8 = 143;
+const HOME_AGENT_REQUEST: u8 = 144;
+const HOME_AGENT_REPLY: u8 = 145;
+const PREFIX_SOLICITATION: u8 = 146;
+const PREFIX_ADVERTISEMENT: u8 = 147;
 
 const BEYOND_SCOPE: u8 = 2;
 const PORT: u8 = 4;
@@ -273,7 +296,8 @@ const UNREACHABLES: [&str; 5] =
 const PARAMETER_PROBLEMS: [&str; 4] = ["erroneous", "next header", "option", "incomplete header chain"];
 const NEIGHBOR_FLAGS: &[(u32, &str)] =
     &[(0x8000_0000, "router"), (0x4000_0000, "solicited"), (0x2000_0000, "override")];
-const ROUTER_FLAGS: &[(u32, &str)] = &[(0x80, "managed"), (0x40, "other stateful"), (0x20, "home agent")];
+const ROUTER_FLAGS: &[(u32, &str)] =
+    &[(0x80, "managed"), (0x40, "other stateful"), (0x20, "home agent"), (0x02, "ipv6 only")];
 const RECORDS: &[(u16, &str)] = &[(1, "is_in"), (2, "is_ex"), (3, "to_in"), (4, "to_ex"), (5, "allow"), (6, "block")];
 
 const NAMES: &[(u16, &str)] = &[

@@ -20,9 +20,11 @@ pub(super) fn print(line: &mut Line, bytes: Captured, length: u32) -> Result<(),
         let _whole = bytes.slice(at, option_length)?;
         let name = name_of(NAMES, u16::from(kind)).unwrap_or("unknown");
         put!(line, "\n\t  {name} option ({kind}), length {option_length} ({units}): ");
-        let option = bytes.from(at).limit(option_length);
+        // Like tcpdump: fixed fields are read whatever the option's length says.
+        let option = bytes.from(at);
+        let value = option.from(2).limit(option_length - 2).all();
         match kind {
-            SOURCE_LINK | TARGET_LINK => line.link_address(option.from(2).all()),
+            SOURCE_LINK | TARGET_LINK => line.link_address(value),
             PREFIX => print_prefix(line, option, units)?,
             // Like tcpdump: the bytes shown are the first ones of the list, not the option's own.
             REDIRECTED => line.hex("\n\t    ", bytes.limit(option_length).all()),
@@ -38,9 +40,9 @@ pub(super) fn print(line: &mut Line, bytes: Captured, length: u32) -> Result<(),
                     put!(line, " addr: {}", Address::from(option.array::<16>(8 + server * 16)?));
                 }
             }
-            DNS_DOMAINS => print_domains(line, option)?,
+            DNS_DOMAINS => print_domains(line, option.limit(option_length))?,
             _ => {
-                line.hex("\n\t  ", option.from(2).all());
+                line.hex("\n\t  ", value);
                 return Ok(());
             }
         }

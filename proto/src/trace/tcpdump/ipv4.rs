@@ -27,7 +27,10 @@ pub(super) fn print(line: &mut Line, bytes: Captured, length: u32) -> Result<(),
     if !line.options.link_header {
         put!(line, "IP ");
     }
-    let fixed: [u8; 20] = bytes.array(0)?;
+    let Ok(fixed) = bytes.array::<20>(0) else {
+        line.cut_short();
+        return Ok(());
+    };
     if length < FIXED {
         put!(line, "truncated-ip {length}");
         return Ok(());
@@ -56,7 +59,7 @@ pub(super) fn print(line: &mut Line, bytes: Captured, length: u32) -> Result<(),
         first_protocol: bytes.u8(9)?,
         fragmented: fragment & MORE_FRAGMENTS != 0,
     };
-    if line.options.verbose && print_header(line, bytes, header_length, fragment).is_err() {
+    if line.options.verbose && !print_header(line, bytes, header_length, fragment)? {
         // Like tcpdump: options that were not captured end the line here.
         put!(line, "{ip}: ");
         line.protocol = "ip";
@@ -70,11 +73,16 @@ pub(super) fn print(line: &mut Line, bytes: Captured, length: u32) -> Result<(),
     if !ip::has_ports(ip.first_protocol) {
         put!(line, "{ip}: ");
     }
+    if bytes.slice(0, header_length).is_err() {
+        let captured = bytes.all().len();
+        put!(line, " [remaining caplen({captured}) < header length({header_length})]");
+        return Err(CutShort);
+    }
     ip::print_payload(line, &ip, ip.first_protocol, bytes.from(header_length), payload_length)
 }
 
-/// `(tos 0x0, ttl 64, ...)` and the start of the next line. Fails if options were not captured.
-fn print_header(line: &mut Line, bytes: Captured, header_length: u32, fragment: u16) -> Result<(), CutShort> {
+/// `(tos 0x0, ttl 64, ...)` and the start of the next line. False if options were not captured whole.
+fn print_header(line: &mut Line, bytes: Captured, header_length: u32, fragment: u16) -> Result<bool, CutShort> {
     let tos = bytes.u8(1)?;
     let ecn = ["", ",ECT(1)", ",ECT(0)", ",CE"][usize::from(tos & 3)];
     put!(line, "(tos 0x{tos:x}{ecn}");
@@ -86,11 +94,11 @@ fn print_header(line: &mut Line, bytes: Captured, header_length: u32, fragment: 
     line.bits(FLAGS, u32::from(fragment & !OFFSET));
     let protocol = bytes.u8(9)?;
     put!(line, "], proto {} ({protocol}), length {}", ip::name(protocol), bytes.u16(2)?);
-    let mut printed = Ok(());
+    let mut is_whole = true;
     if header_length > FIXED {
         put!(line, ", options (");
-        printed = print_options(line, bytes.from(FIXED), header_length - FIXED);
-        if printed.is_err() {
+        is_whole = print_options(line, bytes.from(FIXED), header_length - FIXED)?;
+        if !is_whole {
             put!(line, " [truncated-option]");
         }
         put!(line, ")");
@@ -102,10 +110,11 @@ fn print_header(line: &mut Line, bytes: Captured, header_length: u32, fragment: 
         }
     }
     put!(line, ")\n    ");
-    printed
+    Ok(is_whole)
 }
 
-fn print_options(line: &mut Line, options: Captured, length: u32) -> Result<(), CutShort> {
+/// False if an option was not captured whole; an error if not even its kind and length were.
+fn print_options(line: &mut Line, options: Captured, length: u32) -> Result<bool, CutShort> {
     let mut at = 0;
     while at < length {
         if at > 0 {
@@ -123,26 +132,40 @@ fn print_options(line: &mut Line, options: Captured, length: u32) -> Result<(), 
         };
         if (option_length < 2 && kind != END && kind != NOP) || option_length > left {
             put!(line, " [bad length {option_length}]");
-            return Ok(());
+            return Ok(true);
         }
-        let _whole = options.slice(at, option_length)?;
-        let option = options.from(at).limit(option_length);
-        match kind {
-            END => return Ok(()),
-            TIMESTAMP => print_timestamps(line, option, option_length)?,
-            RECORD_ROUTE | LOOSE_ROUTE | STRICT_ROUTE => print_route(line, option, option_length)?,
-            ROUTER_ALERT if option_length < 4 => put!(line, " [bad length {option_length}]"),
-            ROUTER_ALERT => match option.u16(2)? {
-                0 => {}
-                value => put!(line, " value {value}"),
-            },
-            _ => {}
+        if !options.has(at, option_length) {
+            return Ok(false);
+        }
+        let option = options.from(at);
+        let printed = match kind {
+            END => return Ok(true),
+            TIMESTAMP => print_timestamps(line, option, option_length),
+            RECORD_ROUTE | LOOSE_ROUTE | STRICT_ROUTE => print_route(line, option, option_length),
+            ROUTER_ALERT => print_router_alert(line, option, option_length),
+            _ => Ok(()),
+        };
+        if printed.is_err() {
+            return Ok(false);
         }
         at += option_length;
+    }
+    Ok(true)
+}
+
+fn print_router_alert(line: &mut Line, option: Captured, length: u32) -> Result<(), CutShort> {
+    if length < 4 {
+        put!(line, " [bad length {length}]");
+        return Ok(());
+    }
+    match option.u16(2)? {
+        0 => {}
+        value => put!(line, " value {value}"),
     }
     Ok(())
 }
 
+/// The addresses of a route. Like tcpdump, the last one may run on into the next option.
 fn print_route(line: &mut Line, option: Captured, length: u32) -> Result<(), CutShort> {
     if length < 3 {
         put!(line, " [bad length {length}]");
@@ -255,5 +278,5 @@ const OPTIONS: &[(u16, &str)] = &[
     (137, "SSRR"),
     (131, "LSRR"),
     (148, "RA"),
-    (205, "RFC1393"),
+    (82, "traceroute"),
 ];

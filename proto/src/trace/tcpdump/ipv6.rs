@@ -15,7 +15,10 @@ use super::put;
 pub(super) fn print(line: &mut Line, bytes: Captured, length: u32) -> Result<(), CutShort> {
     line.protocol = "ip6";
     line.depth += 1;
-    let fixed: [u8; 40] = bytes.array(0)?;
+    let Ok(fixed) = bytes.array::<40>(0) else {
+        line.cut_short();
+        return Ok(());
+    };
     if length < FIXED {
         put!(line, "truncated-ip6 {length}");
         return Ok(());
@@ -72,17 +75,35 @@ impl Packet<'_> {
         }
     }
 
-    /// Extension headers one after another, and what is behind them.
+    /// Extension headers, and what is behind them.
     fn print_headers(&self, line: &mut Line, mut ip: Ip) -> Result<(), CutShort> {
+        match self.walk(line, &mut ip) {
+            Ok(Some(payload)) => ip::print_payload(line, &ip, payload.protocol, payload.bytes, payload.length),
+            Ok(None) => Ok(()),
+            Err(CutShort) => {
+                line.cut_short();
+                Ok(())
+            }
+        }
+    }
+
+    /// Prints extension headers one after another. Returns what is behind the last one, if that can be told.
+    fn walk(&self, line: &mut Line, ip: &mut Ip) -> Result<Option<Payload<'_>>, CutShort> {
         let mut at = FIXED;
         let mut payload_length = self.payload_length;
         let mut next = ip.first_protocol;
         let mut seen_hop_by_hop = false;
         loop {
             let end = FIXED.saturating_add(payload_length);
-            // An absent length hides nothing from the headers, but everything from what follows them.
-            let is_extension = matches!(next, HOP_BY_HOP | DESTINATION | FRAGMENT | ROUTING);
-            let packet = if is_extension && payload_length == 0 { self.bytes } else { self.bytes.limit(end) };
+            if !matches!(next, HOP_BY_HOP | DESTINATION | FRAGMENT | ROUTING) {
+                if self.payload_length == 0 && payload_length > 0 {
+                    self.print_missing(line, payload_length);
+                }
+                let length = end.checked_sub(at).ok_or(CutShort)?;
+                return Ok(Some(Payload { protocol: next, bytes: self.bytes.limit(end).from(at), length }));
+            }
+            // An absent length hides nothing from the headers, though everything from what follows them.
+            let packet = if payload_length == 0 { self.bytes } else { self.bytes.limit(end) };
             let bytes = packet.from(at);
             let advance = match next {
                 HOP_BY_HOP if seen_hop_by_hop => {
@@ -93,20 +114,25 @@ impl Packet<'_> {
                 }
                 HOP_BY_HOP => {
                     seen_hop_by_hop = true;
+                    line.protocol = "hbhopt";
+                    let _length = bytes.u8(1)?;
                     let options = Options { name: "HBH", protocol: "hbhopt", is_hop_by_hop: true, payload_length };
-                    let (advance, jumbo) = options.print(line, bytes)?;
+                    let mut jumbo = Jumbo::default();
+                    let printed = options.print(line, bytes, &mut jumbo);
                     if payload_length == 0 {
-                        let Some(jumbo) = jumbo else {
+                        let Some(length) = jumbo.length else {
+                            if printed.is_err() {
+                                line.cut_short();
+                            }
                             return complain(line, "[No valid Jumbo Payload Hop-by-Hop option found]");
                         };
-                        payload_length = jumbo;
-                        self.print_missing(line, payload_length);
+                        payload_length = length;
                     }
-                    Some(advance)
+                    Some(printed?)
                 }
                 DESTINATION => {
                     let options = Options { name: "DSTOPT", protocol: "dstopt", is_hop_by_hop: false, payload_length };
-                    Some(options.print(line, bytes)?.0)
+                    Some(options.print(line, bytes, &mut Jumbo::default())?)
                 }
                 FRAGMENT => {
                     ip.fragmented = true;
@@ -114,24 +140,31 @@ impl Packet<'_> {
                     let rest = u64::from(self.payload_length).wrapping_sub(u64::from(at - FIXED) + 8);
                     print_fragment(line, bytes, rest)?
                 }
-                ROUTING => print_routing(line, bytes)?,
-                _ => return ip::print_payload(line, &ip, next, bytes, end.saturating_sub(at)),
+                _ => {
+                    let _next = bytes.u8(0)?;
+                    print_routing(line, bytes)?
+                }
             };
-            let Some(advance) = advance else { return Ok(()) };
+            let Some(advance) = advance else { return Ok(None) };
             line.protocol = "ip6";
             next = bytes.u8(0)?;
             at += advance;
-            if at > FIXED.saturating_add(payload_length) {
-                return Err(CutShort);
-            }
         }
     }
 }
 
-fn complain(line: &mut Line, sentence: &str) -> Result<(), CutShort> {
+/// What is behind the last extension header.
+struct Payload<'a> {
+    protocol: u8,
+    bytes: Captured<'a>,
+    length: u32,
+}
+
+/// Says what is wrong with a header; nothing behind it can be told.
+fn complain<T>(line: &mut Line, sentence: &str) -> Result<Option<T>, CutShort> {
     put!(line, "{sentence}");
     line.invalid();
-    Ok(())
+    Ok(None)
 }
 
 /// `(class 0x03, flowlabel 0xabcde, hlim 64, ...) `
@@ -151,30 +184,30 @@ fn print_header(line: &mut Line, word: u32, protocol: u8, hop_limit: u8, payload
 /// A fragment header. `None` if what follows is not the start of a packet.
 fn print_fragment(line: &mut Line, bytes: Captured, rest: u64) -> Result<Option<u32>, CutShort> {
     line.protocol = "frag6";
-    let header: [u8; 8] = bytes.array(0)?;
-    let [_, _, high, low, identification @ ..] = header;
-    let offset = u16::from_be_bytes([high, low]) & 0xfff8;
-    put!(line, "frag (");
+    let offset = bytes.u16(2)? & 0xfff8;
     if line.options.verbose {
-        put!(line, "0x{:08x}:", u32::from_be_bytes(identification));
+        let identification = bytes.u32(4)?;
+        put!(line, "frag (0x{identification:08x}:{offset}|{rest})");
+    } else {
+        put!(line, "frag ({offset}|{rest})");
     }
-    put!(line, "{offset}|{rest})");
     if offset != 0 {
         return Ok(None);
     }
     put!(line, " ");
-    Ok(Some(8))
+    // Like tcpdump: nothing behind it is worth no word.
+    Ok(Some(8).filter(|_| bytes.has(8, 1)))
 }
 
 /// A routing header. `None` if it cannot be understood.
 fn print_routing(line: &mut Line, bytes: Captured) -> Result<Option<u32>, CutShort> {
     line.protocol = "rt6";
-    let [_, length, kind, segments_left]: [u8; 4] = bytes.array(0)?;
-    put!(line, "RT6 (len={length}, type={kind}");
-    if kind == 0 {
-        put!(line, " [Deprecated]");
-    }
-    put!(line, ", segleft={segments_left}");
+    put!(line, "RT6");
+    let length = bytes.u8(1)?;
+    put!(line, " (len={length}");
+    let kind = bytes.u8(2)?;
+    put!(line, ", type={kind}{}", if kind == 0 { " [Deprecated]" } else { "" });
+    put!(line, ", segleft={}", bytes.u8(3)?);
     match kind {
         0 | 2 => {
             let reserved = bytes.u32(4)?;
@@ -183,8 +216,8 @@ fn print_routing(line: &mut Line, bytes: Captured) -> Result<Option<u32>, CutSho
             }
         }
         4 => {
-            let [last_entry, flags] = bytes.array(4)?;
-            put!(line, ", last-entry={last_entry}");
+            put!(line, ", last-entry={}", bytes.u8(4)?);
+            let flags = bytes.u8(5)?;
             if flags != 0 || line.options.verbose {
                 put!(line, ", flags=0x{flags:x}");
             }
@@ -217,19 +250,20 @@ struct Options {
 }
 
 impl Options {
-    /// Prints the options. Returns the header's length, and the packet's if an option tells it.
-    fn print(&self, line: &mut Line, bytes: Captured) -> Result<(u32, Option<u32>), CutShort> {
+    /// Prints the options and returns the header's length.
+    fn print(&self, line: &mut Line, bytes: Captured, jumbo: &mut Jumbo) -> Result<u32, CutShort> {
         line.protocol = self.protocol;
         let length = (u32::from(bytes.u8(1)?) + 1) * 8;
         let _whole = bytes.slice(0, length)?;
         put!(line, "{} ", self.name);
-        let jumbo = self.print_each(line, bytes.from(2).limit(length - 2), length - 2)?;
-        Ok((length, jumbo))
+        if self.is_hop_by_hop || line.options.verbose {
+            self.print_each(line, bytes.from(2).limit(length - 2), length - 2, jumbo)?;
+        }
+        Ok(length)
     }
 
-    fn print_each(&self, line: &mut Line, options: Captured, length: u32) -> Result<Option<u32>, CutShort> {
+    fn print_each(&self, line: &mut Line, options: Captured, length: u32, jumbo: &mut Jumbo) -> Result<(), CutShort> {
         let verbose = line.options.verbose;
-        let mut jumbo = None;
         let mut at = 0;
         while at < length {
             let kind = options.u8(at)?;
@@ -254,7 +288,7 @@ impl Options {
                 }
                 JUMBO => {
                     self.check(line, "jumbo", options.from(at), 6, data_length == 4)?;
-                    self.take_jumbo(line, options.u32(at + 2)?, &mut jumbo);
+                    self.take_jumbo(line, options.u32(at + 2)?, jumbo);
                 }
                 HOME_ADDRESS => {
                     self.check(line, "homeaddr", options.from(at), 18, data_length >= 16)?;
@@ -272,7 +306,7 @@ impl Options {
         if verbose {
             put!(line, " ");
         }
-        Ok(jumbo)
+        Ok(())
     }
 
     /// A known option must have its size; a wrong one ends the list.
@@ -289,21 +323,29 @@ impl Options {
     }
 
     /// The length of a packet that is longer than 65,535 bytes, if this may be one.
-    fn take_jumbo(&self, line: &mut Line, length: u32, jumbo: &mut Option<u32>) {
-        let objection = match jumbo {
-            _ if !self.is_hop_by_hop => " - not a hop-by-hop option",
-            Some(_) => " - already seen",
-            None if self.payload_length != 0 => " - payload len != 0",
-            None if length <= u32::from(u16::MAX) => " - < 65536",
-            None => {
-                *jumbo = Some(length);
+    fn take_jumbo(&self, line: &mut Line, length: u32, jumbo: &mut Jumbo) {
+        let objection = match () {
+            () if jumbo.seen => " - already seen",
+            () if !self.is_hop_by_hop => " - not a hop-by-hop option",
+            () if self.payload_length != 0 => " - payload len != 0",
+            () if length <= u32::from(u16::MAX) => " - < 65536",
+            () => {
+                jumbo.length = Some(length);
                 ""
             }
         };
+        jumbo.seen = true;
         if line.options.verbose {
             put!(line, "(jumbo: {length}{objection}) ");
         }
     }
+}
+
+/// What the options of one header said about a packet longer than 65,535 bytes.
+#[derive(Default)]
+struct Jumbo {
+    seen: bool,
+    length: Option<u32>,
 }
 
 /// The options inside a home address.
@@ -342,11 +384,13 @@ fn final_destination(packet: Captured, mut next: u8) -> Option<IpAddr> {
             FRAGMENT => at += 8,
             ROUTING => {
                 let [_, length, kind, _]: [u8; 4] = bytes.array(0).ok()?;
-                if !matches!(kind, 0 | 2) || length % 2 == 1 || length == 0 {
-                    return None;
-                }
-                let last: [u8; 16] = bytes.array(u32::from(length) * 8 - 8).ok()?;
-                return Some(IpAddr::from(last));
+                let at = match kind {
+                    0 | 2 if length % 2 == 0 && length > 0 => u32::from(length) * 8 - 8,
+                    // Segment routing lists the last segment first.
+                    4 => 8,
+                    _ => return None,
+                };
+                return bytes.array::<16>(at).ok().map(IpAddr::from);
             }
             _ => return None,
         }

@@ -27,82 +27,97 @@ pub(super) fn raw(line: &mut Line, bytes: Captured, length: u32) -> Result<(), C
 /// A frame with an Ethernet header.
 pub(super) fn ethernet(line: &mut Line, bytes: Captured, length: u32) -> Result<(), CutShort> {
     line.protocol = "ether";
-    let (Ok(header), Some(payload_length)) = (bytes.slice(0, HEADER), length.checked_sub(HEADER)) else {
+    let (Ok(header), HEADER..) = (bytes.slice(0, HEADER), length) else {
         line.cut_short();
         return Ok(());
     };
-    let length_type = bytes.u16(TYPE_AT)?;
+    let outer_type = bytes.u16(TYPE_AT)?;
     if line.options.link_header {
-        print_header(line, header, length_type, length);
-    }
-    let frame = Outer { header, length_type, length };
-    payload(line, &frame, length_type, bytes.from(HEADER), payload_length)
-}
-
-/// The Ethernet header, which is printed late if nobody knows what follows it.
-struct Outer<'a> {
-    header: &'a [u8],
-    length_type: u16,
-    length: u32,
-}
-
-fn payload(
-    line: &mut Line,
-    frame: &Outer,
-    mut length_type: u16,
-    mut bytes: Captured,
-    mut length: u32,
-) -> Result<(), CutShort> {
-    while VLAN_TAGS.contains(&length_type) {
-        let (Ok(tag), Some(rest)) = (bytes.slice(0, 4), length.checked_sub(4)) else {
-            line.protocol = "vlan";
-            line.cut_short();
-            return Ok(());
-        };
-        length_type = u16::from_be_bytes([tag[2], tag[3]]);
-        if line.options.link_header {
-            print_vlan(line, u16::from_be_bytes([tag[0], tag[1]]), length_type);
+        print_addresses(line, header);
+        if !VLAN_TAGS.contains(&outer_type) {
+            print_type(line, outer_type, length);
         }
-        (bytes, length) = (bytes.from(4), rest);
     }
-    match length_type {
-        0x0800 => return ipv4::print(line, bytes, length),
-        0x86dd => return ipv6::print(line, bytes, length),
-        0x0806 | 0x8035 => return arp::print(line, bytes, length),
+    let Some((inner_type, bytes, payload_length)) = skip_tags(line, outer_type, bytes.from(HEADER), length) else {
+        line.protocol = "vlan";
+        line.cut_short();
+        return Ok(());
+    };
+    match inner_type {
+        0x0800 => return ipv4::print(line, bytes, payload_length),
+        0x86dd => return ipv6::print(line, bytes, payload_length),
+        0x0806 | 0x8035 => return arp::print(line, bytes, payload_length),
         _ => {}
     }
     // Nobody here knows it: the header if it is not there yet, and the bytes.
     if !line.options.link_header {
-        print_header(line, frame.header, frame.length_type, frame.length);
+        print_addresses(line, header);
+        print_type(line, inner_type, length);
     }
     line.hex_and_ascii("\n\t", bytes.all());
     Ok(())
 }
 
-fn print_header(line: &mut Line, header: &[u8], length_type: u16, length: u32) {
+/// What is behind the VLAN tags: a type, the bytes, their length. Nothing if a tag was cut.
+fn skip_tags<'a>(
+    line: &mut Line,
+    mut length_type: u16,
+    mut bytes: Captured<'a>,
+    frame_length: u32,
+) -> Option<(u16, Captured<'a>, u32)> {
+    let mut length = frame_length - HEADER;
+    let mut tags = 0;
+    while VLAN_TAGS.contains(&length_type) {
+        let [t0, t1, l0, l1] = bytes.array(0).ok()?;
+        length = length.checked_sub(4)?;
+        bytes = bytes.from(4);
+        if line.options.link_header {
+            match tags {
+                0 => print_type(line, length_type, frame_length),
+                _ => print_inner_type(line, length_type),
+            }
+            print_tag(line, u16::from_be_bytes([t0, t1]));
+        }
+        length_type = u16::from_be_bytes([l0, l1]);
+        tags += 1;
+    }
+    if line.options.link_header && tags > 0 {
+        print_inner_type(line, length_type);
+    }
+    Some((length_type, bytes, length))
+}
+
+fn print_addresses(line: &mut Line, header: &[u8]) {
     if let Some((destination, rest)) = header.split_first_chunk::<6>()
         && let Some(source) = rest.first_chunk::<6>()
     {
         line.link_address(source);
         put!(line, " > ");
         line.link_address(destination);
-    }
-    if length_type <= LONGEST_LENGTH {
-        put!(line, ", 802.3, length {length_type}: ");
-    } else {
-        let name = name_of(ETHERTYPES, length_type).unwrap_or("Unknown");
-        put!(line, ", ethertype {name} (0x{length_type:04x}), length {length}: ");
+        put!(line, ", ");
     }
 }
 
-fn print_vlan(line: &mut Line, tag: u16, length_type: u16) {
-    let (id, priority) = (tag & 0x0fff, tag >> 13);
-    let eligible = if tag & 0x1000 != 0 { ", DEI" } else { "" };
-    put!(line, "vlan {id}, p {priority}{eligible}, ");
+fn print_type(line: &mut Line, length_type: u16, length: u32) {
+    if length_type <= LONGEST_LENGTH {
+        put!(line, "802.3, length {length_type}: ");
+    } else {
+        let name = name_of(ETHERTYPES, length_type).unwrap_or("Unknown");
+        put!(line, "ethertype {name} (0x{length_type:04x}), length {length}: ");
+    }
+}
+
+fn print_inner_type(line: &mut Line, length_type: u16) {
     if length_type > LONGEST_LENGTH {
         let name = name_of(ETHERTYPES, length_type).unwrap_or("Unknown");
         put!(line, "ethertype {name} (0x{length_type:04x}), ");
     }
+}
+
+fn print_tag(line: &mut Line, tag: u16) {
+    let (id, priority) = (tag & 0x0fff, tag >> 13);
+    let eligible = if tag & 0x1000 != 0 { ", DEI" } else { "" };
+    put!(line, "vlan {id}, p {priority}{eligible}, ");
 }
 
 const HEADER: u32 = 14;

@@ -11,10 +11,11 @@ use super::tcp_options::{Broken, Data};
 
 /// Prints the option behind its name.
 pub(super) fn print(line: &mut Line, data: Data, flags: u8) -> Result<(), Broken> {
-    put!(line, " {}", data.length + 2);
+    line.protocol = "mptcp";
     if data.length == 0 {
         return Err(Broken::Bad);
     }
+    put!(line, " {}", data.length + 2);
     let (subtype, low) = (data.u8(0)? >> 4, data.u8(0)? & 0x0f);
     put!(line, " {}", SUBTYPES.get(usize::from(subtype)).unwrap_or(&"unknown"));
     match subtype {
@@ -130,16 +131,16 @@ fn print_data_number(line: &mut Line, data: Data, at: u32, long: bool) -> Result
 }
 
 fn print_add_address(line: &mut Line, data: Data, version: u8) -> Result<(), Broken> {
-    let (name, fits) = match version {
-        4 => ("v0-ip4", matches!(data.length, 6 | 8)),
-        6 => ("v0-ip6", matches!(data.length, 18 | 20)),
-        0 => ("v1", matches!(data.length, 6 | 8 | 14 | 16 | 18 | 20 | 26 | 28)),
-        1 => ("v1-echo", matches!(data.length, 6 | 8 | 14 | 16 | 18 | 20 | 26 | 28)),
-        _ => return Err(Broken::Bad),
-    };
-    if !fits {
+    if !matches!(data.length, 6 | 8 | 14 | 16 | 18 | 20 | 26 | 28) {
         return Err(Broken::Bad);
     }
+    let name = match version {
+        0 => "v1",
+        1 => "v1-echo",
+        4 => "v0-ip4",
+        6 => "v0-ip6",
+        _ => "[bad version/echo]",
+    };
     put!(line, " {name} id {}", data.u8(1)?);
     let mut at = if data.length <= 16 {
         put!(line, " {}", Address::from(data.array::<4>(2)?));

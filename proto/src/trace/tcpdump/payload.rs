@@ -21,17 +21,16 @@ pub(super) fn print(line: &mut Line, ports: [u16; 2], data: Captured, length: u3
     if !text.methods.is_empty() && !is_message(text.methods, data, length) {
         return Ok(());
     }
-    if line.options.verbose {
-        put!(line, ", length: {length}");
-        let mut at = 0;
-        while at < length {
-            match print_line(line, "\n\t", data, at, length) {
-                Some(end) => at = end,
-                None => break,
-            }
+    if !line.options.verbose {
+        return print_line(line, ": ", data, 0, length).map(drop);
+    }
+    put!(line, ", length: {length}");
+    let mut at = 0;
+    while at < length {
+        match print_line(line, "\n\t", data, at, length)? {
+            Some(end) => at = end,
+            None => break,
         }
-    } else {
-        print_line(line, ": ", data, 0, length);
     }
     Ok(())
 }
@@ -68,49 +67,54 @@ fn token(data: Captured<'_>, at: u32, length: u32) -> Option<(&[u8], u32)> {
 }
 
 /// Prints the line of text at `at` and returns where the next one starts; `None` if this is the last one to show.
-fn print_line(line: &mut Line, prefix: &str, data: Captured, at: u32, length: u32) -> Option<u32> {
-    let mut end = at;
-    let next = loop {
-        if end >= length {
-            break None;
-        }
-        match data.u8(end) {
-            Ok(b'\n') => break Some(end + 1),
-            // A return without a newline is no text, and neither is one at the very end.
-            Ok(b'\r') if end + 1 >= length => return None,
-            Ok(b'\r') => match data.u8(end + 1) {
-                Ok(b'\n') => break Some(end + 2),
-                Ok(_) => return None,
-                Err(CutShort) => break None,
-            },
-            Ok(b'\t' | b' '..=b'~') => end += 1,
-            Ok(_) => return None,
-            Err(CutShort) => break None,
-        }
+fn print_line(line: &mut Line, prefix: &str, data: Captured, at: u32, length: u32) -> Result<Option<u32>, CutShort> {
+    let (end, next) = match end_of_line(data, at, length)? {
+        End::Binary => return Ok(None),
+        End::Line { end, next } => (end, Some(next)),
+        End::Data => (length, None),
     };
     put!(line, "{prefix}");
-    line.write_bytes(data.slice(at, end - at).unwrap_or_default());
+    line.write_bytes(data.slice(at, end - at)?);
     if next.is_none() {
         line.cut_short();
     }
-    next
+    Ok(next)
+}
+
+/// How a line of text ends.
+enum End {
+    /// At `end`; the next one starts at `next`.
+    Line { end: u32, next: u32 },
+    /// With the data.
+    Data,
+    /// It is none.
+    Binary,
+}
+
+fn end_of_line(data: Captured, at: u32, length: u32) -> Result<End, CutShort> {
+    for end in at..length {
+        match data.u8(end)? {
+            b'\n' => return Ok(End::Line { end, next: end + 1 }),
+            // A return without a newline is no text, and neither is one at the very end.
+            b'\r' if end + 1 < length && data.u8(end + 1)? == b'\n' => return Ok(End::Line { end, next: end + 2 }),
+            b'\t' | b' '..=b'~' => {}
+            _ => return Ok(End::Binary),
+        }
+    }
+    Ok(End::Data)
 }
 
 /// The version line with which SSH starts, and nothing else of it.
 fn print_ssh(line: &mut Line, data: Captured, length: u32) -> Result<(), CutShort> {
-    let mut end = 0;
-    while end < length {
-        match data.u8(end)? {
-            b'\n' => break,
-            b'\r' if end + 1 < length && data.u8(end + 1)? == b'\n' => break,
-            b'\t' | b' '..=b'~' => end += 1,
-            _ => return Ok(()),
+    // Like tcpdump: a segment shorter than this is missing something.
+    for (at, expected) in (0..).zip(*b"SSH-") {
+        if data.u8(at)? != expected {
+            return Ok(());
         }
     }
-    let version = data.slice(0, end)?;
-    if end < length && version.starts_with(b"SSH-") {
+    if let End::Line { end, .. } = end_of_line(data, 0, length)? {
         put!(line, ": SSH: ");
-        line.write_bytes(version);
+        line.write_bytes(data.slice(0, end)?);
     }
     Ok(())
 }

@@ -22,7 +22,10 @@ pub(super) fn print(line: &mut Line, ip: &Ip, bytes: Captured, length: u32) -> R
         return Ok(());
     };
     ip.print_ports(line, ip::TCP, source, destination);
-    let [.., offset_reserved, flags, w0, w1, c0, c1, u0, u1]: [u8; 20] = bytes.array(0)?;
+    let Ok::<[u8; 20], _>([.., offset_reserved, flags, w0, w1, c0, c1, u0, u1]) = bytes.array(0) else {
+        line.cut_short();
+        return Ok(());
+    };
     let header_length = u32::from(offset_reserved >> 4) * 4;
     if header_length < FIXED {
         // Two spaces after the colon: tcpdump's as well.
@@ -62,8 +65,10 @@ pub(super) fn print(line: &mut Line, ip: &Ip, bytes: Captured, length: u32) -> R
         put!(line, ", urg {}", u16::from_be_bytes([u0, u1]));
     }
     if header_length > FIXED {
-        let list = tcp_options::List { bytes: bytes.from(FIXED), length: header_length - FIXED, flags, numbers };
-        if tcp_options::print(line, list).is_err() {
+        let (options, options_length) = (bytes.from(FIXED), header_length - FIXED);
+        let is_whole = bytes.has(0, length);
+        let list = tcp_options::List { bytes: options, length: options_length, flags, numbers, is_whole };
+        if !tcp_options::print(line, list)? {
             return Ok(());
         }
     }
@@ -71,9 +76,15 @@ pub(super) fn print(line: &mut Line, ip: &Ip, bytes: Captured, length: u32) -> R
     if data_length == 0 {
         return Ok(());
     }
+    if !bytes.has(0, header_length) {
+        let captured = bytes.all().len();
+        put!(line, " [remaining caplen({captured}) < header length({header_length})]");
+        return Err(CutShort);
+    }
     let data = bytes.from(header_length);
     if flags & RST != 0 && line.options.verbose {
-        return print_reset_reason(line, data, data_length);
+        print_reset_reason(line, data, data_length);
+        return Ok(());
     }
     payload::print(line, [source, destination], data, data_length)
 }
@@ -99,19 +110,15 @@ fn print_checksum(line: &mut Line, ip: &Ip, field: u16, bytes: Captured, length:
     }
 }
 
-/// The text that a reset may carry, made visible.
-fn print_reset_reason(line: &mut Line, data: Captured, length: u32) -> Result<(), CutShort> {
-    put!(
-        line,
-        " [{}RST{} ",
-        if data.has(0, length) { "" } else { "!" },
-        if length > LONGEST_REASON { "+" } else { "" }
-    );
-    for at in 0..length.min(LONGEST_REASON) {
-        line.visible(data.u8(at)?);
+/// The text that a reset may carry, made visible, as far as it was captured.
+fn print_reset_reason(line: &mut Line, data: Captured, length: u32) {
+    let missing = if data.has(0, length) { "" } else { "!" };
+    let more = if length > LONGEST_REASON { "+" } else { "" };
+    put!(line, " [{missing}RST{more} ");
+    for &byte in data.limit(length.min(LONGEST_REASON)).all() {
+        line.visible(byte);
     }
     put!(line, "]");
-    Ok(())
 }
 
 const FIXED: u32 = 20;

@@ -17,36 +17,35 @@ pub(super) struct List<'a> {
     pub(super) length: u32,
     pub(super) flags: u8,
     pub(super) numbers: Numbers,
+    /// The segment's data were captured to their end.
+    pub(super) is_whole: bool,
 }
-
-/// The line has ended in the middle of the options; nothing may follow.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct EndOfLine;
 
 /// Why an option could not be printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Broken {
     /// It is longer than what is left, or too short for its kind.
     Bad,
-    /// It was not captured.
+    /// Its value was not captured.
     Cut,
+    /// Not even its kind and length were.
+    CutBefore,
 }
 
 impl From<CutShort> for Broken {
     fn from(_: CutShort) -> Self {
-        Broken::Cut
+        Broken::CutBefore
     }
 }
 
-/// Prints the list.
-pub(super) fn print(line: &mut Line, list: List) -> Result<(), EndOfLine> {
+/// Prints the list; false if the line has ended in the middle of it, so that nothing may follow.
+pub(super) fn print(line: &mut Line, list: List) -> Result<bool, CutShort> {
     put!(line, ", options [");
     let mut printed = 0;
-    let outcome = print_each(line, &list, &mut printed);
-    match outcome {
+    match print_each(line, &list, &mut printed) {
         Ok(()) => {
             put!(line, "]");
-            return Ok(());
+            return Ok(true);
         }
         Err(Broken::Bad) => {
             put!(line, "[bad opt]");
@@ -61,8 +60,9 @@ pub(super) fn print(line: &mut Line, list: List) -> Result<(), EndOfLine> {
                 put!(line, ">");
             }
         }
+        Err(Broken::CutBefore) => return Err(CutShort),
     }
-    Err(EndOfLine)
+    Ok(false)
 }
 
 /// Prints option after option, and counts those that are complete.
@@ -167,8 +167,8 @@ fn print_value(line: &mut Line, list: &List, kind: u8, data: Data) -> Result<u32
             return Ok(4);
         }
         TIMESTAMPS => {
-            put!(line, " val {}", data.u32(0)?);
-            put!(line, " ecr {}", data.u32(4)?);
+            data.need(8)?;
+            put!(line, " val {} ecr {}", data.u32(0)?, data.u32(4)?);
             return Ok(8);
         }
         SCPS => {
@@ -178,7 +178,8 @@ fn print_value(line: &mut Line, list: &List, kind: u8, data: Data) -> Result<u32
         }
         MD5 => {
             let digest: [u8; 16] = data.array(0)?;
-            put!(line, " shared secret not supplied with -M, can't check - ");
+            let obstacle = if list.is_whole { "shared secret not supplied with -M" } else { "snaplen too short" };
+            put!(line, " {obstacle}, can't check - ");
             for byte in digest {
                 put!(line, "{byte:02x}");
             }
@@ -217,7 +218,6 @@ fn print_value(line: &mut Line, list: &List, kind: u8, data: Data) -> Result<u32
         }
         _ => {
             if data.length > 0 {
-                data.need(1)?;
                 put!(line, " 0x");
                 data.print_hex(line, 0)?;
             }

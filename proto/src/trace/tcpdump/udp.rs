@@ -24,7 +24,11 @@ pub(super) fn print(line: &mut Line, ip: &Ip, bytes: Captured, length: u32) -> R
         put!(line, "truncated-udp {length}");
         return Ok(());
     }
-    let datagram_length = match bytes.u16(4)? {
+    let Ok(length_field) = bytes.u16(4) else {
+        line.cut_short();
+        return Ok(());
+    };
+    let datagram_length = match length_field {
         0 if length >= JUMBO => length,
         field => u32::from(field),
     };
@@ -32,20 +36,23 @@ pub(super) fn print(line: &mut Line, ip: &Ip, bytes: Captured, length: u32) -> R
         put!(line, "truncated-udplength {datagram_length}");
         return Ok(());
     }
+    let Ok(checksum) = bytes.u16(6) else {
+        line.cut_short();
+        return Ok(());
+    };
     let data_length = datagram_length - FIXED;
-    let field = bytes.u16(6)?;
-    if line.options.verbose && !ip.fragmented {
-        print_checksum(line, ip, field, bytes, length.min(datagram_length));
+    // Like tcpdump: over IPv4 the checksum needs `-vv`.
+    if line.options.verbose && ip.source.is_ipv6() && !ip.fragmented {
+        print_checksum(line, ip, checksum, bytes, length.min(datagram_length));
     }
-    put!(line, "UDP, length {data_length}");
+    match length - FIXED {
+        left if left < data_length && !ip.fragmented => put!(line, "UDP, bad length {data_length} > {left}"),
+        _ => put!(line, "UDP, length {data_length}"),
+    }
     Ok(())
 }
 
 fn print_checksum(line: &mut Line, ip: &Ip, field: u16, bytes: Captured, length: u32) {
-    if field == 0 && ip.source.is_ipv4() {
-        put!(line, "[no cksum] ");
-        return;
-    }
     let Ok(datagram) = bytes.slice(0, length) else { return };
     match ip.checksum(ip::UDP, datagram) {
         0 => put!(line, "[udp sum ok] "),
