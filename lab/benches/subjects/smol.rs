@@ -14,12 +14,15 @@ use super::{BUFFER, Mode};
 struct End {
     rx: VecDeque<Vec<u8>>,
     tx: VecDeque<Vec<u8>>,
+    /// Buffers to send with.
     free: Vec<Vec<u8>>,
+    /// Buffers that were read and go back to the other end.
+    spent: Vec<Vec<u8>>,
     mode: Mode,
 }
 
 struct Rx<'a>(Vec<u8>, &'a mut Vec<Vec<u8>>);
-struct Tx<'a>(&'a mut VecDeque<Vec<u8>>, Vec<u8>);
+struct Tx<'a>(&'a mut VecDeque<Vec<u8>>, &'a mut Vec<Vec<u8>>);
 
 impl RxToken for Rx<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
@@ -30,10 +33,11 @@ impl RxToken for Rx<'_> {
 }
 
 impl TxToken for Tx<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(mut self, len: usize, f: F) -> R {
-        self.1.resize(len, 0);
-        let result = f(&mut self.1);
-        self.0.push_back(self.1);
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let mut frame = self.1.pop().unwrap_or_default();
+        frame.resize(len, 0);
+        let result = f(&mut frame);
+        self.0.push_back(frame);
         result
     }
 }
@@ -44,13 +48,11 @@ impl Device for End {
 
     fn receive(&mut self, _: Instant) -> Option<(Rx<'_>, Tx<'_>)> {
         let frame = self.rx.pop_front()?;
-        let spare = self.free.pop().unwrap_or_default();
-        Some((Rx(frame, &mut self.free), Tx(&mut self.tx, spare)))
+        Some((Rx(frame, &mut self.spent), Tx(&mut self.tx, &mut self.free)))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Tx<'_>> {
-        let spare = self.free.pop().unwrap_or_default();
-        Some(Tx(&mut self.tx, spare))
+        Some(Tx(&mut self.tx, &mut self.free))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -72,7 +74,7 @@ struct Host {
 
 impl Host {
     fn new(last: u8, mode: Mode, idle: usize) -> Self {
-        let mut device = End { rx: VecDeque::new(), tx: VecDeque::new(), free: Vec::new(), mode };
+        let mut device = End { rx: VecDeque::new(), tx: VecDeque::new(), free: Vec::new(), spent: Vec::new(), mode };
         let mut iface = Interface::new(Config::new(HardwareAddress::Ip), &mut device, Instant::ZERO);
         iface.update_ip_addrs(|addrs| {
             addrs.push(IpCidr::new(IpAddress::v4(10, 0, 0, last), 24)).expect("room for one address");
@@ -196,5 +198,5 @@ impl Pair {
 
 fn hand_over(from: &mut End, to: &mut End) {
     to.rx.append(&mut from.tx);
-    from.free.append(&mut to.free);
+    from.free.append(&mut to.spent);
 }
