@@ -4,7 +4,9 @@
 //! In: pcap, pcapng, tcpdump's text, or an article that quotes it; or the packets of a virtual world.
 //! Out: per connection a ladder, sentences and a summary; or one line each when there are many; or JSON.
 
+pub(crate) mod json;
 pub(crate) mod layout;
+mod reasons;
 pub(crate) mod render;
 pub(crate) mod sentences;
 
@@ -52,15 +54,22 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     }
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { lang: args.lang, colour, brief: false };
-    let mut out = io::stdout().lock();
-    if let Some(n) = args.conn {
-        let Some(report) = story.reports.iter().find(|report| report.index == n) else {
-            let sentence = format!("there is no connection {n}: the capture holds {}", story.begun);
-            return Err(Failure::refused(sentence));
-        };
-        out.write_all((render::flow(report, style) + "\n" + &render::legend(style)).as_bytes())?;
-    } else {
-        out.write_all(story.tell(style).as_bytes())?;
+    let one = match args.conn {
+        None => None,
+        Some(n) => Some(story.find(n).ok_or_else(|| {
+            Failure::refused(format!("there is no connection {n}: the capture holds {}", story.begun))
+        })?),
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match one {
+        _ if args.json => {
+            let chosen = one.map_or(&story.reports[..], std::slice::from_ref);
+            for report in chosen {
+                writeln!(out, "{}", json::line(report)?)?;
+            }
+        }
+        Some(report) => write!(out, "{}\n{}", render::flow(report, style), render::legend(style))?,
+        None => write!(out, "{}", story.tell(style))?,
     }
     out.flush()?;
     damage
@@ -124,6 +133,11 @@ impl Explainer {
 }
 
 impl Story {
+    /// The n-th conversation of the capture, counted from 1.
+    fn find(&self, n: u64) -> Option<&FlowReport> {
+        self.reports.iter().find(|report| report.index == n)
+    }
+
     /// Each conversation whole if there are few, else one line each, the worst first.
     pub(crate) fn tell(&self, style: Style) -> String {
         if self.begun <= FEW {

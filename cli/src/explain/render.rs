@@ -15,6 +15,7 @@ use tidegate_proto::trace::flow::{
 use tidegate_proto::wire::{Flags, Pos};
 
 use super::layout::{self, Columns, Rung};
+use super::reasons;
 use super::sentences::{self as say, Lang, Sentence};
 
 /// How to tell it.
@@ -348,16 +349,35 @@ impl Teller<'_> {
         Some((p, self.report.sent[p].fin?, self.report.sent[p.peer()].fin))
     }
 
-    fn note_rungs(&self, step: &Step) -> Option<Rung> {
-        let note = match (&step.line, step.kind) {
-            (_, Kind::DuplicateAck(n)) => say::NOTE_DUPLICATE.say(self.lang, &[("n", &n)]),
-            (_, kind) if !kind.is_usual() => self.text(note(kind)?),
-            (Some(line), _) => shortened(line),
-            (None, Kind::WindowUpdate) => self.text(&say::NOTE_WINDOW_UPDATE),
-            _ => return None,
+    /// What there is to say about a row, below it.
+    fn note_rungs(&self, step: &Step) -> Vec<Rung> {
+        let from_numbers = || match (&step.line, step.kind) {
+            (_, Kind::DuplicateAck(n)) => Some(say::NOTE_DUPLICATE.say(self.lang, &[("n", &n)])),
+            (_, kind) if !kind.is_usual() || kind == Kind::WindowUpdate => Some(self.text(note(kind)?)),
+            _ => None,
         };
-        let text = format!("      {note}");
-        Some(Rung { text, unusual: !step.kind.is_usual(), ..Rung::default() })
+        let cause = step.cause.and_then(|cause| reasons::cause(cause, self.lang));
+        let cause = cause.map(|what| self.with_note(what, step)).or_else(from_numbers);
+        let refusal = reasons::refusal(step.verdict).map(|why| {
+            let why = reasons::drop(why).say(self.lang, &[]);
+            say::NOTE_REFUSED.say(self.lang, &[("end", &name(step.from.peer())), ("why", &why)])
+        });
+        let line = step.line.as_deref().map(shortened);
+        let unusual = !step.kind.is_usual();
+        let notes = [line, cause, refusal].into_iter().flatten();
+        notes.map(|note| Rung { text: format!("      {note}"), unusual, ..Rung::default() }).collect()
+    }
+
+    /// A cause with the sender's variables, where a loss has moved them.
+    fn with_note(&self, what: String, step: &Step) -> String {
+        match (step.note, step.kind) {
+            (Some(note), Kind::Again(_)) => {
+                let values: [(&str, &dyn Display); 4] =
+                    [("what", &what), ("cwnd", &note.cwnd), ("flight", &grouped(note.in_flight)), ("rto", &note.rto)];
+                say::NOTE_KNEW.say(self.lang, &values)
+            }
+            _ => what,
+        }
     }
 
     fn gap_rung(&self, gap: &Gap) -> Rung {
@@ -544,18 +564,21 @@ impl Teller<'_> {
     fn trouble(&self, end: End) -> String {
         let sent = &self.report.sent[end];
         let (name, peer) = (name(end), name(end.peer()));
-        let other = sent.again - sent.again_timeout - sent.again_fast - sent.again_needless;
+        let told = sent.again_timeout + sent.again_fast + sent.again_repair + sent.again_needless;
         let mut out = String::new();
         for (count, sentence) in [
             (sent.again_timeout, &say::AGAIN_TIMEOUT),
             (sent.again_fast, &say::AGAIN_FAST),
+            (sent.again_repair, &say::AGAIN_REPAIR),
             (sent.again_needless, &say::AGAIN_NEEDLESS),
-            (other, &say::AGAIN_OTHER),
+            (sent.again - told, &say::AGAIN_UNCLEAR),
             (sent.out_of_order, &say::OUT_OF_ORDER),
             (sent.strays, &say::STRAYS),
+            (sent.refused, &say::REFUSED_SEGMENTS),
         ] {
             if count > 0 {
-                out += &self.sentence(sentence, &[("end", &name), ("n", &self.segments(count))]);
+                let values: [(&str, &dyn Display); 3] = [("end", &name), ("n", &self.segments(count)), ("peer", &peer)];
+                out += &self.sentence(sentence, &values);
             }
         }
         for (count, sentence) in [

@@ -61,7 +61,7 @@ sentences! {
     HEAD: "Connection {n}: {id}",
         "连接{n}：{id}";
     WHO: "A = {a} opened it (client), B = {b} was called (server). {records} segments in {time}.",
-        "A = {a}，主动打开连接（客户）;B = {b}，被动打开连接（服务器）。共{records}个报文段，历时{time}。";
+        "A = {a}，主动打开连接（客户）；B = {b}，被动打开连接（服务器）。共{records}个报文段，历时{time}。";
     WHO_MIDDLE: "The capture begins in the middle: no SYN was seen. A = {a} is taken for the client, because its port is the higher one; B = {b}. {records} segments in {time}.",
         "抓包从连接中途开始，没有看到SYN。A = {a}的端口号较大，故当作客户；B = {b}。共{records}个报文段，历时{time}。";
     NO_TIMES: "The capture carries no times.",
@@ -70,7 +70,7 @@ sentences! {
     COLUMN_MILLIS: "ms", "毫秒";
     COLUMN_SECONDS: "s", "秒";
     COLUMN_A: "A's state", "A的状态";
-    COLUMN_SEGMENT: "flags, seq, ack", "标志， seq, ack";
+    COLUMN_SEGMENT: "flags, seq, ack", "标志, seq, ack";
     COLUMN_B: "B's state", "B的状态";
     INFERRED: "* inferred: must have happened, but no captured segment proves it.",
         "* 推断：应当发生过，但抓到的报文段不能证明。";
@@ -81,24 +81,24 @@ sentences! {
     IN_CROSSING: "simultaneous open", "同时打开";
     IN_UNSEEN: "before the capture", "在抓包之前";
     IN_VAIN: "no connection", "未能建立连接";
-    LISTENS: "B creates its TCB: CLOSED -> LISTEN", "B创建TCB:CLOSED -> LISTEN";
+    LISTENS: "B creates its TCB: CLOSED -> LISTEN", "B创建TCB：CLOSED -> LISTEN";
     STEP_SYN: "First, A asks for a connection: SYN = 1, initial sequence number seq = x = {x}. A enters {syn_sent}.",
         "第一步：A向B发送连接请求报文段，SYN = 1，初始序号 seq = x = {x}。A进入{syn_sent}状态。";
     STEP_SYN_ACK: "Second, B agrees: SYN = 1, ACK = 1, ack = x + 1 = {x} + 1 = {x1}, and its own initial sequence number seq = y = {y}. B enters {syn_received}.",
-        "第二步：B同意建立连接，SYN = 1,ACK = 1,ack = x + 1 = {x} + 1 = {x1}，并选择自己的初始序号 seq = y = {y}。B进入{syn_received}状态。";
+        "第二步：B同意建立连接，SYN = 1，ACK = 1，ack = x + 1 = {x} + 1 = {x1}，并选择自己的初始序号 seq = y = {y}。B进入{syn_received}状态。";
     STEP_THIRD: "Third, A confirms: ACK = 1, seq = x + 1, ack = y + 1. tcpdump prints \"ack 1\", counted from y: ack 1 = {y} + 1 = {y1}. A has entered {established}; B does when this arrives.",
-        "第三步：A向B给出确认，ACK = 1,seq = x + 1,ack = y + 1。tcpdump采用相对量的表示方法，ack 1 实际上是 {y} + 1 = {y1}。A已进入{established}状态；B收到后也进入该状态。";
+        "第三步：A向B给出确认，ACK = 1，seq = x + 1，ack = y + 1。tcpdump采用相对量的表示方法，ack 1 实际上是 {y} + 1 = {y1}。A已进入{established}状态；B收到后也进入该状态。";
     RELATIVE: "From here on numbers are relative, as tcpdump prints them: A's count from x, B's from y; 1 is the first byte of data.",
         "以下的序号都是相对量，与tcpdump的显示相同：A的从x算起，B的从y算起，1是第一个数据字节。";
     OFFERS: "Both offer: {list}.", "双方约定：{list}。";
     OFFER_MSS: "MSS {a} (A) and {b} (B)", "MSS为{a}(A)和{b}(B)";
     OFFER_SCALE: "window scale {a} and {b} (from here on A's win counts times {fa}, B's times {fb})",
-        "窗口扩大因子{a}和{b}（此后A的窗口乘以{fa},B的乘以{fb}）";
+        "窗口扩大因子{a}和{b}（此后A的窗口乘以{fa}，B的乘以{fb}）";
     OFFER_SACK: "SACK", "SACK";
     OFFER_TIMESTAMPS: "timestamps", "时间戳";
     BETWEEN: ", ", "、";
     WHY_THREE: "Why does A send once more? An old SYN, long delayed in the network, may reach B after its connection is over. B answers it in good faith, but A, who asked for nothing, sends RST instead of the third segment, and B is not left waiting.",
-        "为什么A最后还要发送一次确认？为了防止已失效的连接请求报文段突然又传送到B。B会善意地应答，而A并没有请求连接，不发第三个报文段，而是发送RST,B就不会白白等待。";
+        "为什么A最后还要发送一次确认？为了防止已失效的连接请求报文段突然又传送到B。B会善意地应答，而A并没有请求连接，不发第三个报文段，而是发送RST，B就不会白白等待。";
     CROSSED_OPEN: "Both ends sent SYN before either had the other's. Each goes from {syn_sent} through {syn_received} to {established}: one connection, not two.",
         "双方都在收到对方的SYN之前发出了SYN，各自从{syn_sent}经{syn_received}进入{established}：只建立一条连接，而不是两条。";
     UNSEEN_OPEN: "The handshake is not in the capture, so x and y are unknown and the states at the start are assumed. Relative numbers count from the first ones seen.",
@@ -117,11 +117,11 @@ sentences! {
     NO_TRANSFER: "2. Transfer: none", "2. 数据传送：无";
     BYTES: "{n} bytes", "{n}字节";
     GAP: "... {sa} segments of A ({ba} bytes), {sb} of B ({bb} bytes) ...",
-        "…… A的{sa}个报文段（{ba}字节）,B的{sb}个（{bb}字节） ……";
+        "…… A的{sa}个报文段（{ba}字节），B的{sb}个（{bb}字节） ……";
     HTTP_ONE: "HTTP: A asks \"{request}\" in {ab} bytes; B answers \"{status}\" in {ba} bytes.",
-        "HTTP:A用{ab}字节请求“{request}”；B用{ba}字节应答“{status}”。";
+        "HTTP：A用{ab}字节请求“{request}”；B用{ba}字节应答“{status}”。";
     HTTP_BODY: "HTTP: A asks \"{request}\" in {ab} bytes; B answers \"{status}\": a head of {head} bytes and a body of {body}.",
-        "HTTP:A用{ab}字节请求“{request}”；B应答“{status}”：首部{head}字节，正文{body}字节。";
+        "HTTP：A用{ab}字节请求“{request}”；B应答“{status}”：首部{head}字节，正文{body}字节。";
     HTTP_MANY: "HTTP: {n} requests, the first \"{request}\"; {m} responses.",
         "HTTP：{n}个请求，第一个是“{request}”；{m}个应答。";
     MERGED: "{len} bytes do not fit one segment: they are {pieces}, merged (or not yet split) where the capture was taken. A segment carries {size} bytes, MSS {mss}{less}.",
@@ -139,8 +139,10 @@ sentences! {
         "{end}收到三个重复确认后快重传{n}。";
     AGAIN_NEEDLESS: "{end} sent {n} again that had been acknowledged already: the repetition was needless.",
         "{end}重传的{n}此前已被确认：这次重传没有必要。";
-    AGAIN_OTHER: "{end} sent {n} again as part of a repair, or for a reason that the numbers do not show.",
-        "{end}另外重传{n}：属于恢复过程，或原因无法从序号看出。";
+    AGAIN_REPAIR: "{end} sent {n} again as part of the repair that followed.",
+        "{end}在随后的恢复过程中重传{n}。";
+    AGAIN_UNCLEAR: "{end} sent {n} again, and the numbers do not say why.",
+        "{end}重传{n}，从序号看不出原因。";
     SEGMENTS: "{n} segments", "{n}个报文段";
     SEGMENT: "1 segment", "1个报文段";
     OUT_OF_ORDER: "{n} of {end} arrived out of order: the network overtook itself.",
@@ -152,6 +154,8 @@ sentences! {
     PROBES: "{end} probed the closed window {n} times.", "{end}发送了{n}个零窗口探测报文段。";
     KEEP_ALIVES: "{end} sent {n} keep-alive probes to see whether {peer} was still there.",
         "{end}发送了{n}个保活探测报文段，确认{peer}是否还在。";
+    REFUSED_SEGMENTS: "{peer} did not take {n} of {end}: see the notes beside them.",
+        "{peer}没有接受{end}的{n}：见旁边的注释。";
     UNSEEN: "{n} bytes of {end} were acknowledged but never captured: the capture has gaps.",
         "{end}有{n}字节被确认却没有抓到：抓包有遗漏。";
     STRAYS: "{n} of {end} carry numbers of another conversation (an older connection, or a new SYN): the other end does not take them.",
@@ -173,6 +177,60 @@ sentences! {
     NOTE_KEEP_ALIVE_ANSWER: "still here", "保活应答";
     NOTE_STRAY: "belongs to another conversation", "属于另一连接";
 
+    NOTE_REFUSED: "{end} does not take it: {why}", "{end}不接受：{why}";
+    NOTE_KNEW: "{what} (cwnd {cwnd}, {flight} bytes in flight, RTO {rto})", "{what}（拥塞窗口{cwnd}，在途{flight}字节，RTO {rto}）";
+
+    // Causes, as our own stack gives them.
+    CAUSE_DELAYED: "acknowledged late: the delayed-ACK timer ran out", "延迟确认的计时器到期";
+    CAUSE_OUT_OF_ORDER: "at once: something arrived out of order", "立即确认：有报文段失序到达";
+    CAUSE_GAP_FILLED: "at once: a gap was filled", "立即确认：缺口被补上";
+    CAUSE_WINDOW: "the window has opened", "窗口已打开";
+    CAUSE_DUPLICATE: "it had that already", "已经收到过";
+    CAUSE_CHALLENGE: "challenge: {why}", "质询确认：{why}";
+    CAUSE_PROBE_ANSWER: "answers a probe", "应答探测";
+    CAUSE_TIME_WAIT: "answers from TIME-WAIT", "在时间等待状态作答";
+    CAUSE_SYN_TIMEOUT: "sent again: timeout {n} of the SYN", "重传：SYN第{n}次超时";
+    CAUSE_SYN_ACK_TIMEOUT: "sent again: timeout {n} of the SYN-ACK", "重传：SYN+ACK第{n}次超时";
+    CAUSE_SYN_ACK_ASKED: "sent again: the SYN came once more", "重传：又收到SYN";
+    CAUSE_TIMEOUT: "sent again: retransmission timeout {n}", "重传：第{n}次超时";
+    CAUSE_AFTER_TIMEOUT: "sent again: slow start after the timeout", "重传：超时之后的慢开始";
+    CAUSE_FAST: "sent again: third duplicate acknowledgement", "快重传：第三个重复确认";
+    CAUSE_PARTIAL: "sent again: a partial acknowledgement in recovery", "重传：恢复中的部分确认";
+    CAUSE_PROBE: "probe {n} of the closed window", "第{n}次零窗口探测";
+    CAUSE_KEEP_ALIVE: "keep-alive probe {n}", "第{n}次保活探测";
+    CAUSE_NO_CONNECTION: "there is no such connection", "没有这条连接";
+    CAUSE_ABORT: "its program aborted", "应用进程中止了连接";
+    CAUSE_UNREAD: "its program closed and left data unread", "应用进程关闭时还有数据未读";
+    CAUSE_AFTER_CLOSE: "data came for a program that has gone", "数据到达时应用进程已离开";
+    CAUSE_BAD_ACK: "it acknowledges what was never sent", "它确认了从未发送的数据";
+    CAUSE_TIMED_OUT: "gave up waiting", "等待超时而放弃";
+
+    // Why a segment was not taken.
+    DROP_MALFORMED: "malformed", "格式错误";
+    DROP_CHECKSUM: "the checksum is wrong", "检验和错误";
+    DROP_OPTIONS: "impossible options", "选项错误";
+    DROP_ADDRESS: "not for this host", "不是发给本机的";
+    DROP_MARTIAN: "an impossible source address", "源地址不可能";
+    DROP_MULTICAST: "TCP has no multicast", "TCP不提供广播或多播";
+    DROP_PROTOCOL: "an unknown protocol", "未知协议";
+    DROP_FRAGMENT: "a fragment", "分片";
+    DROP_NO_CONNECTION: "no such connection", "没有这条连接";
+    DROP_RESET: "a reset that means nothing here", "无意义的复位";
+    DROP_OVERFLOW: "the listener's queue is full", "收听队列已满";
+    DROP_WINDOW: "outside the window", "在窗口之外";
+    DROP_DUPLICATE: "received before", "以前收到过";
+    DROP_PAWS: "an old timestamp (PAWS)", "时间戳过旧(PAWS)";
+    DROP_RESET_INEXACT: "a reset that is not exact", "复位的序号不精确";
+    DROP_SYN: "a SYN in an open connection", "已建立的连接中出现SYN";
+    DROP_NO_ACK: "no ACK", "没有ACK";
+    DROP_ACK_NEW: "it acknowledges what was never sent", "确认了从未发送的数据";
+    DROP_ACK_OLD: "a very old acknowledgement", "过旧的确认";
+    DROP_FLAGS: "impossible flags", "标志组合不可能";
+    DROP_MEMORY: "no room in the buffer", "接收缓存没有空间";
+    DROP_CLOSED: "nobody reads any more", "已没有进程读取";
+    DROP_ASSASSINATION: "TIME-WAIT ignores resets", "时间等待状态忽略复位";
+    DROP_RATE: "answered too often already", "应答过于频繁";
+
     // Release.
     RELEASE: "3. Release: {how}", "3. 连接释放：{how}";
     RELEASE_THREE: "three segments", "三个报文段";
@@ -182,17 +240,17 @@ sentences! {
     RELEASE_UNFINISHED: "not finished", "未完成";
     RELEASE_NONE: "not in the capture", "不在抓包中";
     STEP_FIN: "First, {p} -> {q}: {p} has nothing more to send, FIN = 1, seq = u = {u}, the number behind its last byte (absolute: {isn} + {u} = {abs}). {p} enters {fin_wait_1}.",
-        "第一步：{p} → {q}：{p}没有数据要发送了，FIN = 1,seq = u = {u}，等于已传送数据的最后一个字节的序号加1（绝对值：{isn} + {u} = {abs}）。{p}进入{fin_wait_1}状态。";
+        "第一步：{p} → {q}：{p}没有数据要发送了，FIN = 1，seq = u = {u}，等于已传送数据的最后一个字节的序号加1（绝对值：{isn} + {u} = {abs}）。{p}进入{fin_wait_1}状态。";
     STEP_FIN_RELATIVE: "First, {p} -> {q}: {p} has nothing more to send, FIN = 1, seq = u = {u}, the number behind its last byte. {p} enters {fin_wait_1}.",
-        "第一步：{p} → {q}：{p}没有数据要发送了，FIN = 1,seq = u = {u}，等于已传送数据的最后一个字节的序号加1。{p}进入{fin_wait_1}状态。";
+        "第一步：{p} → {q}：{p}没有数据要发送了，FIN = 1，seq = u = {u}，等于已传送数据的最后一个字节的序号加1。{p}进入{fin_wait_1}状态。";
     STEP_BOTH: "Second, {q} does two things in one segment: ack = u + 1 = {u1} confirms {p}'s FIN, and FIN = 1 at seq = w = {w} is its own. {q} passes {close_wait} and is in {last_ack}; {p} passes {fin_wait_2} and is in {time_wait}.",
-        "第二步：{q} → {p}：一个报文段做两件事：ack = u + 1 = {u1}，确认{p}的FIN;FIN = 1,seq = w = {w}，是{q}自己的连接释放报文段。{q}经过{close_wait}进入{last_ack}状态；{p}经过{fin_wait_2}进入{time_wait}状态。";
+        "第二步：{q} → {p}：一个报文段做两件事：ack = u + 1 = {u1}，确认{p}的FIN；FIN = 1，seq = w = {w}，是{q}自己的连接释放报文段。{q}经过{close_wait}进入{last_ack}状态；{p}经过{fin_wait_2}进入{time_wait}状态。";
     STEP_ACK: "Second, {q} confirms: ack = u + 1 = {u1}, seq = v = {v}. {q} enters {close_wait} and tells its program; {p} enters {fin_wait_2}. The connection is half closed: {q} may still send, and sent {n} bytes.",
-        "第二步：{q} → {p}:ack = u + 1 = {u1},seq = v = {v}。{q}进入{close_wait}状态并通知应用进程；{p}进入{fin_wait_2}状态。连接处于半关闭状态：{q}仍可发送，它又发送了{n}字节。";
+        "第二步：{q} → {p}：ack = u + 1 = {u1}，seq = v = {v}。{q}进入{close_wait}状态并通知应用进程；{p}进入{fin_wait_2}状态。连接处于半关闭状态：{q}仍可发送，它又发送了{n}字节。";
     STEP_SECOND_FIN: "Third, {q}'s program closes: FIN = 1, seq = w = {w}, ack = u + 1 = {u1} once more. {q} enters {last_ack}, {p} enters {time_wait}.",
-        "第三步：{q} → {p}：{q}的应用进程释放连接，FIN = 1,seq = w = {w}，重复 ack = u + 1 = {u1}。{q}进入{last_ack}状态，{p}进入{time_wait}状态。";
+        "第三步：{q} → {p}：{q}的应用进程释放连接，FIN = 1，seq = w = {w}，重复 ack = u + 1 = {u1}。{q}进入{last_ack}状态，{p}进入{time_wait}状态。";
     STEP_LAST: "{nth}, {p} confirms: seq = u + 1 = {u1}, ack = w + 1 = {w1}. {q} deletes its TCB when this arrives ({closed}); {p} stays in {time_wait} for 2 x MSL, then deletes its own.",
-        "第{nth}步：{p} → {q}:seq = u + 1 = {u1},ack = w + 1 = {w1}。{q}收到后撤销TCB，进入{closed}状态；{p}在{time_wait}状态等待2MSL，然后也撤销TCB。";
+        "第{nth}步：{p} → {q}：seq = u + 1 = {u1}，ack = w + 1 = {w1}。{q}收到后撤销TCB，进入{closed}状态；{p}在{time_wait}状态等待2MSL，然后也撤销TCB。";
     THIRD: "Third", "三";
     FOURTH: "Fourth", "四";
     WHY_THREE_CLOSE: "Why do three segments suffice? After {p}'s FIN, {q} had nothing left to send, and its program closed {gap} later, before {q}'s delayed acknowledgement was due (usually 40 ms). So v = w, and the acknowledgement and the FIN left as one.",
@@ -205,11 +263,11 @@ sentences! {
         "为什么{p}必须等待2MSL？最后一个ACK报文段可能丢失，这时{q}会重传FIN + ACK报文段，{p}必须还在，才能重传确认并重新启动2MSL计时器。而且经过2MSL，本连接的所有报文段都从网络中消失，不会出现在下一个连接中。";
     ROW_2MSL: "after 2 x MSL: TCB deleted", "经过2MSL：撤销TCB";
     STEP_CROSSED: "Both FINs were under way at once: A's at seq = {a}, B's at seq = {b}, and neither confirms the other. Each end goes from {fin_wait_1} to {closing}, and when its FIN is confirmed to {time_wait}, where it waits for 2 x MSL.",
-        "双方的FIN同时在途：A的 seq = {a},B的 seq = {b}，都没有确认对方。两端都从{fin_wait_1}进入{closing}，自己的FIN被确认后进入{time_wait}，等待2MSL。";
+        "双方的FIN同时在途：A的 seq = {a}，B的 seq = {b}，都没有确认对方。两端都从{fin_wait_1}进入{closing}，自己的FIN被确认后进入{time_wait}，等待2MSL。";
     FIN_AGAIN: "FIN was sent again {n} times: it, or its acknowledgement, was lost. A FIN that arrives in {time_wait} restarts the 2 x MSL timer.",
         "FIN被重传{n}次：它或对它的确认丢失了。在{time_wait}状态收到FIN会重新启动2MSL计时器。";
     HALF_CLOSED: "{p} closed (FIN at seq = u = {u}), {q} did not: the capture ends with the connection half closed.",
-        "{p}已关闭（FIN的 seq = u = {u}）,{q}没有：抓包结束时连接处于半关闭状态。";
+        "{p}已关闭（FIN的 seq = u = {u}），{q}没有：抓包结束时连接处于半关闭状态。";
     CLOSING_UNSEEN: "Both ends sent FIN, but not every acknowledgement was captured: the end of the release is not proven.",
         "双方都发送了FIN，但没有抓到全部确认：释放是否完成无法证明。";
     STILL_OPEN: "Neither end closed before the capture ended.", "抓包结束时双方都没有关闭。";
@@ -233,7 +291,7 @@ sentences! {
     NEAR_A: " (captured near A)", "（在A附近抓包）";
     NEAR_B: " (captured near B)", "（在B附近抓包）";
     LIMITED: "{end} was limited by: application {app} %, congestion window {cwnd} %, {peer}'s window {window} %, send buffer {buffer} %{how}.",
-        "{end}的发送受限于：应用{app}%，拥塞窗口{cwnd}%,{peer}的窗口{window}%，发送缓存{buffer}%{how}。";
+        "{end}的发送受限于：应用{app}%，拥塞窗口{cwnd}%，{peer}的窗口{window}%，发送缓存{buffer}%{how}。";
     LIMITED_INFERRED: " (inferred from outside)", "（从外部推断）";
     LIMITED_NOT: "Too little was sent to say what limited it.", "发送的数据太少，看不出受什么限制。";
     CLOSED_FIRST: "Closed first: {end}.", "先关闭的一方：{end}。";

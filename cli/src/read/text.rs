@@ -101,6 +101,10 @@ impl<R: BufRead> Text<R> {
             header_len: ip_header + 20 + printed.options_len.next_multiple_of(4),
             payload_len: printed.len,
             payload: printed.payload.clone(),
+            interface: 0,
+            cause: None,
+            note: None,
+            verdict: None,
         });
     }
 

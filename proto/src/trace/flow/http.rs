@@ -19,10 +19,10 @@ pub(super) struct Head {
 impl Head {
     /// The head that begins at the payload's first byte, if one does.
     pub(super) fn begin(payload: &[u8]) -> Option<Head> {
-        let is_response = payload.starts_with(b"HTTP/1.");
-        if !is_response && !METHODS.iter().any(|method| payload.starts_with(method)) {
+        if !begins(payload) {
             return None;
         }
+        let is_response = payload.starts_with(VERSION);
         let line = payload.split(|&b| b == b'\r' || b == b'\n').next()?;
         // What a peer wrote must not steer a reader's terminal.
         let line = line.iter().take(LINE).map(|&b| if matches!(b, 0x20..=0x7e) { char::from(b) } else { '.' });
@@ -31,6 +31,13 @@ impl Head {
     }
 }
 
+/// True if a head begins with the payload's first byte.
+pub(crate) fn begins(payload: &[u8]) -> bool {
+    payload.starts_with(VERSION) || METHODS.iter().any(|method| payload.starts_with(method))
+}
+
+/// What a status line begins with.
+const VERSION: &[u8] = b"HTTP/1.";
 /// The methods of RFC 9110 9.1, and PATCH of RFC 5789.
 const METHODS: [&[u8]; 9] =
     [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"CONNECT ", b"OPTIONS ", b"TRACE ", b"PATCH "];

@@ -9,6 +9,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{End, Kind, Pair};
+use crate::net::Note;
+use crate::tcp::{Cause, Verdict};
 use crate::time::Duration;
 use crate::wire::{Flags, Pos, Seq};
 
@@ -59,6 +61,12 @@ pub struct Step {
     pub kind: Kind,
     /// The first line of an HTTP head that begins in it.
     pub line: Option<String>,
+    /// Why it was sent, as its sender says.
+    pub cause: Option<Cause>,
+    /// What its sender knew then.
+    pub note: Option<Note>,
+    /// What became of it, as its receiver says.
+    pub verdict: Option<Verdict>,
 }
 
 /// Segments between two rows.

@@ -7,7 +7,7 @@
 //!
 //! Memory is bounded per flow: rows of a long middle are counted instead of kept ([`ladder`]).
 
-mod http;
+pub(crate) mod http;
 pub mod ladder;
 pub mod limits;
 mod report;
@@ -110,6 +110,7 @@ pub enum Start {
 pub struct Flow {
     sockets: Pair<SocketAddr>,
     start: Start,
+    interface: u32,
     first: Instant,
     last: Instant,
     records: u64,
@@ -197,6 +198,7 @@ impl Flow {
         Flow {
             sockets: Pair { a, b },
             start,
+            interface: record.interface,
             first: record.time,
             last: record.time,
             records: 0,
@@ -242,8 +244,12 @@ impl Flow {
         self.reset.is_some() || self.track.is_released()
     }
 
-    /// The next segment, in the order of capture.
+    /// The next segment, in the order of capture. Of a capture at several interfaces, those of the interface that
+    /// saw the first one count: the others saw the same segments a little earlier or later.
     pub fn push(&mut self, record: &Record) {
+        if record.interface != self.interface {
+            return;
+        }
         let from = self.end_of(record);
         self.records += 1;
         self.last = self.last.max(record.time);
@@ -254,11 +260,10 @@ impl Flow {
         let (me, peer) = self.senders.both(from);
         let was_idle = peer.acked.is_some_and(|acked| acked >= me.next);
         let placed = me.observe(peer, record, is_third);
-        if placed.kind == Kind::Stray {
-            return self.draw(Phase::Transfer, record, from, &placed, None);
+        let phase = self.phase(record, was_open, &placed);
+        if !placed.belongs() {
+            return self.draw(phase, record, from, &placed, None);
         }
-
-        let phase = self.phase(record, was_open);
         self.mark(record, from, &placed, at);
         self.note_release(record, from, &placed, phase);
         let line = self.note_http(record, &placed);
@@ -285,8 +290,8 @@ impl Flow {
             && self.marks.third.is_none()
     }
 
-    fn phase(&self, record: &Record, was_open: bool) -> Phase {
-        let ends = record.header.flags.any(Flags::FIN | Flags::RST);
+    fn phase(&self, record: &Record, was_open: bool, placed: &Placed) -> Phase {
+        let ends = record.header.flags.any(Flags::FIN | Flags::RST) && placed.belongs();
         if self.release.first.is_some() || self.reset.is_some() || (was_open && ends) {
             Phase::Release
         } else if was_open {
@@ -425,6 +430,9 @@ impl Flow {
             len: record.payload_len,
             kind: placed.kind,
             line,
+            cause: record.cause,
+            note: record.note,
+            verdict: record.verdict,
         };
         ladder.push(phase, step);
     }

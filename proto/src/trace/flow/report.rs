@@ -119,7 +119,7 @@ impl FlowReport {
         let count = |of: fn(&Sent) -> u64| of(&self.sent.a) + of(&self.sent.b);
         let trouble = count(|s| s.again).saturating_mul(16)
             + count(|s| s.zero_windows).saturating_mul(8)
-            + count(|s| s.window_probes + s.keep_alives + s.out_of_order + s.duplicate_acks + s.strays);
+            + count(|s| s.window_probes + s.keep_alives + s.out_of_order + s.duplicate_acks + s.strays + s.refused);
         (end << 48) + trouble.min((1 << 48) - 1)
     }
 }

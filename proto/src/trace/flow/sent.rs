@@ -6,6 +6,7 @@
 
 use arrayvec::ArrayVec;
 
+use crate::tcp::{Cause, DropReason, RetransmitCause, Verdict};
 use crate::time::{Duration, Instant};
 use crate::trace::Record;
 use crate::wire::{Flags, Options, Pos, Seq, Space};
@@ -49,6 +50,8 @@ pub enum Kind {
     Reset,
     /// Its numbers lie far outside of what this conversation exchanges.
     Stray,
+    /// Its receiver was our own stack, which did not take it, for this reason.
+    Refused(DropReason),
 }
 
 /// Why a segment seems to have been sent again.
@@ -140,6 +143,8 @@ pub struct Sent {
     pub again_timeout: u64,
     /// Of [`again`](Self::again): after duplicate acknowledgements.
     pub again_fast: u64,
+    /// Of [`again`](Self::again): part of the repair that one of these began.
+    pub again_repair: u64,
     /// Of [`again`](Self::again): acknowledged before they were sent again.
     pub again_needless: u64,
     /// Segments that the network overtook.
@@ -156,6 +161,8 @@ pub struct Sent {
     pub resets: u64,
     /// Segments that belong to another conversation.
     pub strays: u64,
+    /// Segments that the other end, our own stack, did not take.
+    pub refused: u64,
     /// Bytes that must have been sent (they were acknowledged, or later ones were seen), but not where the capture
     /// was taken.
     pub unseen: u64,
@@ -183,6 +190,51 @@ pub(super) struct Placed {
     pub(super) kind: Kind,
     /// Bytes of the stream that nobody had seen before.
     pub(super) new_bytes: u64,
+}
+
+impl Placed {
+    /// It is part of the conversation: its numbers count, and its receiver may have taken it.
+    pub(super) fn belongs(&self) -> bool {
+        !matches!(self.kind, Kind::Stray | Kind::Refused(_))
+    }
+}
+
+/// What our own stack says about a segment goes before what its numbers suggest.
+fn told(record: &Record) -> Option<Kind> {
+    match record.verdict {
+        Some(Verdict::Answered(why) | Verdict::Dropped(why)) if !is_told_by_numbers(why) => {
+            return Some(Kind::Refused(why));
+        }
+        _ => {}
+    }
+    Some(match record.cause? {
+        Cause::Retransmit(why) => Kind::Again(match why {
+            RetransmitCause::Syn(_) => Again::Syn,
+            RetransmitCause::SynAck(_) => Again::SynAck,
+            RetransmitCause::Timeout(_) => Again::Timeout,
+            RetransmitCause::Fast => Again::Fast,
+            RetransmitCause::AfterTimeout | RetransmitCause::PartialAck => Again::Repair,
+        }),
+        Cause::WindowProbe(_) => Kind::WindowProbe,
+        Cause::KeepAlive(_) => Kind::KeepAlive,
+        _ => return None,
+    })
+}
+
+/// Reasons for which a segment may be dropped although it belongs to the conversation: repetitions, probes, and what
+/// finds nobody at home.
+const fn is_told_by_numbers(why: DropReason) -> bool {
+    matches!(
+        why,
+        DropReason::Duplicate
+            | DropReason::OutsideWindow
+            | DropReason::NoConnection
+            | DropReason::IgnoredReset
+            | DropReason::ListenOverflow
+            | DropReason::DataAfterClose
+            | DropReason::AckTooOld
+            | DropReason::RateLimited
+    )
 }
 
 /// One direction while it is being read.
@@ -249,15 +301,16 @@ impl Sender {
     pub(super) fn observe(&mut self, peer: &mut Sender, record: &Record, is_third: bool) -> Placed {
         let (pos, ack) = self.place(peer, record);
         let before = self.next;
-        let kind = self.classify(peer, record, pos, ack, is_third);
+        let kind = told(record).unwrap_or_else(|| self.classify(peer, record, pos, ack, is_third));
         self.count(peer, record, kind, pos);
-        if kind != Kind::Stray {
+        let mut placed = Placed { pos, ack, kind, new_bytes: 0 };
+        if placed.belongs() {
+            let end = pos + u64::from(record.payload_len);
+            placed.new_bytes = end.since(before.max(pos)) + self.missing(pos, end);
             self.follow(peer, record, kind, pos, ack);
         }
         self.last_kind = Some(kind);
-        let data_end = pos + u64::from(record.payload_len);
-        let new_bytes = if kind == Kind::OutOfOrder { u64::from(record.payload_len) } else { data_end.since(before) };
-        Placed { pos, ack, kind, new_bytes: new_bytes.min(u64::from(record.payload_len)) }
+        placed
     }
 
     /// Relative numbers, counted as tcpdump counts: from the SYN; without one, the first end heard counts from its
@@ -371,6 +424,11 @@ impl Sender {
         self.holes.iter().find(|hole| start < hole.end && end > hole.start).map(|hole| hole.since)
     }
 
+    /// How many of the bytes of `start..end` lie in gaps.
+    fn missing(&self, start: Pos, end: Pos) -> u64 {
+        self.holes.iter().map(|hole| end.min(hole.end).since(start.max(hole.start))).sum()
+    }
+
     fn count(&mut self, peer: &mut Sender, record: &Record, kind: Kind, pos: Pos) {
         let size = self.segment_size(peer);
         let header = &record.header;
@@ -396,8 +454,9 @@ impl Sender {
                 match why {
                     Again::Syn | Again::SynAck | Again::Timeout => sent.again_timeout += 1,
                     Again::Fast => sent.again_fast += 1,
+                    Again::Repair => sent.again_repair += 1,
                     Again::Needless => sent.again_needless += 1,
-                    Again::Repair | Again::Unclear => {}
+                    Again::Unclear => {}
                 }
             }
             Kind::OutOfOrder => sent.out_of_order += 1,
@@ -406,22 +465,24 @@ impl Sender {
             Kind::KeepAlive => sent.keep_alives += 1,
             Kind::Reset => sent.resets += 1,
             Kind::Stray => sent.strays += 1,
+            Kind::Refused(_) => sent.refused += 1,
             _ => {}
         }
+        if matches!(kind, Kind::Stray | Kind::Refused(_)) {
+            return;
+        }
         if record.has(Flags::SYN) {
-            if kind != Kind::Stray {
-                sent.isn = Some(header.seq);
-                self.syn_ack_sent |= kind == Kind::SynAck;
-                sent.options = Some(header.options.clone());
-                sent.syn_window = Some(header.window);
-                let scales = |s: &Sent| s.options.as_ref().map(|o| o.window_scale);
-                if let (Some(ours), Some(theirs)) = (scales(sent), scales(&peer.sent)) {
-                    let agreed = ours.zip(theirs);
-                    sent.scale = Some(agreed.map_or(0, |(ours, _)| ours.min(MAX_SCALE)));
-                    peer.sent.scale = Some(agreed.map_or(0, |(_, theirs)| theirs.min(MAX_SCALE)));
-                }
+            sent.isn = Some(header.seq);
+            self.syn_ack_sent |= kind == Kind::SynAck;
+            sent.options = Some(header.options.clone());
+            sent.syn_window = Some(header.window);
+            let scales = |s: &Sent| s.options.as_ref().map(|o| o.window_scale);
+            if let (Some(ours), Some(theirs)) = (scales(sent), scales(&peer.sent)) {
+                let agreed = ours.zip(theirs);
+                sent.scale = Some(agreed.map_or(0, |(ours, _)| ours.min(MAX_SCALE)));
+                peer.sent.scale = Some(agreed.map_or(0, |(_, theirs)| theirs.min(MAX_SCALE)));
             }
-        } else if !record.has(Flags::RST) && kind != Kind::Stray {
+        } else if !record.has(Flags::RST) {
             if sent.first_window.is_none() {
                 sent.first_window = Some(header.window);
                 sent.min_window = header.window;
@@ -430,7 +491,7 @@ impl Sender {
             sent.min_window = sent.min_window.min(header.window);
             sent.zero_windows += u64::from(header.window == 0 && self.window != 0);
         }
-        if record.has(Flags::FIN) && kind != Kind::Stray {
+        if record.has(Flags::FIN) {
             sent.fin.get_or_insert(pos + u64::from(record.payload_len));
         }
     }
