@@ -10,18 +10,20 @@ mod reasons;
 pub(crate) mod render;
 pub(crate) mod sentences;
 
-use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tidegate_proto::trace::Record;
-use tidegate_proto::trace::flow::{Detail, FlowReport, Flows, Options};
+use tidegate_proto::trace::flow::{Detail, FlowReport, Flows, Limits, Options};
+use tidegate_proto::trace::tcpdump::Frame;
 
 use self::render::Style;
 pub(crate) use self::sentences::Lang;
 use crate::failure::Failure;
 use crate::read::text::Text;
+use crate::read::{self, Packet, Source};
 
 /// Explain a capture: its connections, their three phases, and the cause of what is unusual
 #[derive(clap::Args)]
@@ -77,17 +79,22 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 
 /// Reads everything that can be read; the inner result says what damage ended the reading early.
 fn read(args: &Args, explainer: &mut Explainer) -> Result<Result<(), Failure>, Failure> {
-    let source: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = File::open(&args.file)
-            .map_err(|e| Failure::refused(format!("cannot open {}: {e}", args.file.display())))?;
-        Box::new(BufReader::with_capacity(1 << 16, file))
-    };
-    for record in Text::new(source) {
-        match record {
-            Ok(record) => explainer.push(&record),
-            Err(e) => return Ok(Err(Failure::from(e))),
+    match read::open(&args.file)? {
+        Source::Packets(packets) => {
+            for packet in packets {
+                match packet {
+                    Ok(packet) => explainer.push_packet(&packet),
+                    Err(damage) => return Ok(Err(damage)),
+                }
+            }
+        }
+        Source::Text(text) => {
+            for record in Text::new(text) {
+                match record {
+                    Ok(record) => explainer.push(&record),
+                    Err(e) => return Ok(Err(Failure::from(e))),
+                }
+            }
         }
     }
     Ok(Ok(()))
@@ -124,6 +131,30 @@ impl Explainer {
         self.flows.push(record);
     }
 
+    /// The next packet of a capture file; whatever is no TCP is passed over.
+    fn push_packet(&mut self, packet: &Packet) {
+        let frame = Frame {
+            number: packet.number,
+            time_ns: packet.time_ns,
+            utc_offset: 0,
+            link: packet.link,
+            bytes: &packet.data,
+            original_len: packet.original_len,
+        };
+        let Some(mut record) = Record::from_frame(&frame) else { return };
+        record.interface = packet.interface;
+        for reason in packet.comments.iter().filter_map(|comment| comment.parse().ok()) {
+            record.add(&reason);
+        }
+        self.push(&record);
+    }
+
+    /// What our own stack knows about what limited the conversation between these sockets.
+    #[expect(dead_code, reason = "for the lab, whose stacks know")]
+    pub(crate) fn set_limits(&mut self, one: SocketAddr, other: SocketAddr, limits: Limits) {
+        self.flows.set_limits(one, other, limits);
+    }
+
     /// The capture is over.
     pub(crate) fn finish(self) -> Story {
         let (begun, records) = (self.flows.begun(), self.flows.records());
@@ -154,3 +185,6 @@ impl Story {
 
 /// So many conversations are told whole.
 pub(crate) const FEW: u64 = 3;
+
+#[cfg(test)]
+mod tests;

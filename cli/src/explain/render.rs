@@ -90,7 +90,9 @@ impl Teller<'_> {
         let mut out = self.head();
         let titles = [self.establishment_title(), self.transfer_title(), self.release_title()];
         let texts = [self.establishment(), self.transfer(), self.release()];
-        for ((title, rungs), text) in titles.iter().zip(&ladders).zip(texts) {
+        // Of a connection that never was there is nothing more to tell.
+        let phases = if self.report.established { 3 } else { 1 };
+        for ((title, rungs), text) in titles.iter().zip(&ladders).zip(texts).take(phases) {
             out += &format!("\n{}\n\n", self.bold(title));
             if !rungs.is_empty() {
                 out += &self.faint(&columns.draw(&header));

@@ -116,8 +116,8 @@ sentences! {
     TRANSFER: "2. Transfer: {ab} bytes from A to B, {ba} bytes from B to A", "2. 数据传送：A到B {ab}字节，B到A {ba}字节";
     NO_TRANSFER: "2. Transfer: none", "2. 数据传送：无";
     BYTES: "{n} bytes", "{n}字节";
-    GAP: "... {sa} segments of A ({ba} bytes), {sb} of B ({bb} bytes) ...",
-        "…… A的{sa}个报文段（{ba}字节），B的{sb}个（{bb}字节） ……";
+    GAP: "... {sa} more from A ({ba} bytes), {sb} from B ({bb} bytes) ...",
+        "…… A另有{sa}个报文段（{ba}字节），B有{sb}个（{bb}字节）……";
     HTTP_ONE: "HTTP: A asks \"{request}\" in {ab} bytes; B answers \"{status}\" in {ba} bytes.",
         "HTTP：A用{ab}字节请求“{request}”；B用{ba}字节应答“{status}”。";
     HTTP_BODY: "HTTP: A asks \"{request}\" in {ab} bytes; B answers \"{status}\": a head of {head} bytes and a body of {body}.",
@@ -285,7 +285,7 @@ sentences! {
     ROW_WIRE: "segments on the wire", "链路上的报文段";
     ROW_BARE: "bare acknowledgements", "纯确认";
     ROW_AGAIN: "sent again", "重传";
-    ROW_RTT: "mean time to its acknowledgement", "到得到确认的平均时间";
+    ROW_RTT: "mean time until acknowledged", "到确认的平均时间";
     HANDSHAKE: "Handshake: {total}, of which {far} from SYN to SYN-ACK and {near} until A's answer{vantage}.",
         "握手：{total}，其中SYN到SYN+ACK {far}，到A的应答{near}{vantage}。";
     NEAR_A: " (captured near A)", "（在A附近抓包）";

@@ -222,8 +222,20 @@ fn progress(args: &Args, settings: &Settings) -> Option<ProgressBar> {
 /// The segment as the analysis wants it; `None` if it is no TCP.
 pub(super) fn record(number: u64, sighting: &Sighting) -> Option<tidegate_proto::trace::Record> {
     let found = frame::Tcp::parse(Link::Ethernet, &sighting.bytes, None).ok()?;
+    let cause = match sighting.origin.cause {
+        Some(net::Cause::Tcp(cause)) => Some(cause),
+        _ => None,
+    };
+    let verdict = match sighting.way {
+        Way::In(verdict) => Some(verdict),
+        Way::Out(_) => None,
+    };
     Some(tidegate_proto::trace::Record {
         number,
+        interface: 0,
+        cause,
+        note: sighting.origin.note,
+        verdict,
         time: Instant::ZERO + since_1970(sighting.at),
         src: (found.ip.src(), found.tcp.src_port).into(),
         dst: (found.ip.dst(), found.tcp.dst_port).into(),

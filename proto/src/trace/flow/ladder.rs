@@ -150,4 +150,4 @@ const FIRST_ROWS: usize = 12;
 /// Rows kept from the end of a phase.
 const LAST_ROWS: usize = 8;
 /// Unusual rows kept between.
-const UNUSUAL_ROWS: usize = 16;
+const UNUSUAL_ROWS: usize = 10;

@@ -150,8 +150,6 @@ pub struct Marks {
 struct Reset {
     by: End,
     phase: Phase,
-    /// Only one end had been heard.
-    unanswered: bool,
 }
 
 /// What the release showed. `first` is the end that sent the first FIN.
@@ -294,7 +292,7 @@ impl Flow {
         let ends = record.header.flags.any(Flags::FIN | Flags::RST) && placed.belongs();
         if self.release.first.is_some() || self.reset.is_some() || (was_open && ends) {
             Phase::Release
-        } else if was_open {
+        } else if was_open && !record.has(Flags::SYN) {
             Phase::Transfer
         } else {
             Phase::Establishment
@@ -329,8 +327,7 @@ impl Flow {
     fn note_release(&mut self, record: &Record, from: End, placed: &Placed, phase: Phase) {
         let release = &mut self.release;
         if record.has(Flags::RST) && self.reset.is_none() && !self.track.is_released() {
-            let unanswered = self.senders[from].sent.isn.is_none() && phase == Phase::Establishment;
-            self.reset = Some(Reset { by: from, phase, unanswered });
+            self.reset = Some(Reset { by: from, phase });
         }
         let fin = record.has(Flags::FIN);
         match release.first {

@@ -153,8 +153,9 @@ fn outcome(flow: &Flow) -> Outcome {
     let fins = End::BOTH.iter().filter(|&&end| flow.senders[end].sent.fin.is_some()).count();
     if let Some(reset) = flow.reset {
         return match reset.phase {
-            Phase::Establishment if reset.unanswered => Outcome::Refused,
-            Phase::Establishment => Outcome::Disowned,
+            Phase::Establishment if flow.senders.b.sent.isn.is_some() => Outcome::Disowned,
+            Phase::Establishment if reset.by == End::B => Outcome::Refused,
+            Phase::Establishment => Outcome::Unanswered,
             Phase::Transfer | Phase::Release => Outcome::Reset(reset.by),
         };
     }

@@ -358,7 +358,7 @@ impl Sender {
         let just_before = pos.0 + 1 == self.next.0;
         let all_acknowledged = peer.acked.is_some_and(|acked| acked >= self.next);
         if record.payload_len <= 1 && !record.has(Flags::FIN) {
-            let closed = peer.right_edge.is_some_and(|edge| edge <= self.next) && peer.sent.zero_windows > 0;
+            let closed = peer.window == 0 && peer.sent.zero_windows > 0;
             if closed && (just_before || (pos == self.next && len == 1)) {
                 return Kind::WindowProbe;
             }

@@ -72,6 +72,10 @@ struct Facts {
     syn_sent: bool,
     syn_received: Known,
     syn_acked: Known,
+    syn_ack_sent: bool,
+    /// In a simultaneous open, the peer's SYN-ACK came before this end had sent its own: until then it was in
+    /// SYN-RECEIVED, whatever had arrived.
+    acked_early: bool,
     fin_sent: Option<Pos>,
     fin_received: Known,
     /// The peer's FIN came first: this end closes second.
@@ -151,6 +155,8 @@ impl Track {
         let facts = &mut self.facts[from];
         let mut proven: ArrayVec<Fact, 5> = ArrayVec::new();
         match signal.ack {
+            // A reset from an end that never sent a SYN: nobody was there, so nobody entered SYN-RECEIVED.
+            _ if signal.rst && !facts.syn_sent => facts.syn_received.withdraw(),
             Some(ack) if ack >= Pos::FIRST => {
                 facts.syn_received = Known::Proven;
                 proven.push(Fact::SynReceived);
@@ -202,7 +208,13 @@ impl Track {
         if signal.rst {
             facts.reset = Known::Proven;
         }
+        facts.syn_ack_sent |= signal.syn && signal.ack.is_some();
+        let was_acked = facts.acked_early && facts.syn_ack_sent;
         self.settle(from, signal.number);
+        if was_acked {
+            self.facts[from].syn_acked.infer();
+            self.settle(from, signal.number);
+        }
     }
 
     fn deliver(&mut self, to: End, from: End, signal: &Signal) {
@@ -218,12 +230,15 @@ impl Track {
             self.settle(to, signal.number);
         }
         let established = self.facts[from].syn_sent;
+        let crossed = self.crossed;
         let facts = &mut self.facts[to];
         if signal.syn {
             facts.syn_received.infer();
         }
         if let Some(ack) = signal.ack.filter(|_| !signal.rst && established) {
-            if ack >= Pos::FIRST && facts.syn_sent {
+            if crossed && signal.syn && !facts.syn_ack_sent {
+                facts.acked_early = true;
+            } else if ack >= Pos::FIRST && facts.syn_sent {
                 facts.syn_acked.infer();
             }
             if facts.fin_sent.is_some_and(|fin| ack > fin) && facts.fin_acked == Known::No {
