@@ -96,6 +96,7 @@ pub(super) fn drop(why: DropReason) -> &'static Sentence {
         DropReason::NoMemory => &say::DROP_MEMORY,
         DropReason::DataAfterClose => &say::DROP_CLOSED,
         DropReason::TimeWaitAssassination => &say::DROP_ASSASSINATION,
+        DropReason::NoRoute => &say::DROP_NO_ROUTE,
         DropReason::RateLimited => &say::DROP_RATE,
     }
 }

@@ -518,7 +518,7 @@ impl Teller<'_> {
     fn merged(&self, end: End) -> String {
         let sent = &self.report.sent[end];
         let Some((len, size)) = sent.merged_first else { return String::new() };
-        let mss = self.report.sent[end.peer()].options.as_ref().and_then(|o| o.mss).map_or(536, u32::from);
+        let mss = self.report.sent[end.peer()].options.as_ref().and_then(|o| o.mss).map_or(size, u32::from);
         let less = match mss - size.min(mss) {
             0 => String::new(),
             n => say::MERGED_LESS.say(self.lang, &[("n", &n)]),
@@ -546,8 +546,10 @@ impl Teller<'_> {
         };
         let factor = 1_u32 << shift;
         let bytes = |raw: u16| grouped(u64::from(raw) << shift);
+        let plain = shift == 0;
+        let grows = if plain { &say::WINDOW_PLAIN_GROWS } else { &say::WINDOW_GROWS };
         let more = if max > first {
-            say::WINDOW_GROWS.say(self.lang, &[("max", &max), ("factor", &factor), ("bytes", &bytes(max))])
+            grows.say(self.lang, &[("max", &max), ("factor", &factor), ("bytes", &bytes(max))])
         } else {
             String::new()
         };
@@ -559,7 +561,7 @@ impl Teller<'_> {
             ("bytes", &bytes(first)),
             ("more", &more),
         ];
-        self.sentence(&say::WINDOW, &values)
+        self.sentence(if plain { &say::WINDOW_PLAIN } else { &say::WINDOW }, &values)
     }
 
     /// What went wrong with what `end` sent.

@@ -129,6 +129,9 @@ sentences! {
     MERGED_LESS: " - {n} of options", " - {n}字节选项";
     WINDOW: "{end}'s window: win {first} means {first} x {factor} = {bytes} bytes that {peer} may send ahead{more}. The win of a SYN is never scaled.",
         "{end}的窗口：win {first} 表示 {first} x {factor} = {bytes}字节，{peer}可以先发送这么多{more}。SYN报文段中的win从不扩大。";
+    WINDOW_PLAIN: "{end}'s window: win {first} means {bytes} bytes that {peer} may send ahead{more}; no scaling was agreed.",
+        "{end}的窗口：win {first} 表示{bytes}字节，{peer}可以先发送这么多{more}；没有约定窗口扩大。";
+    WINDOW_PLAIN_GROWS: ", later {bytes}", "，后来{bytes}";
     WINDOW_GROWS: "; it grows to {max} x {factor} = {bytes}", "；后来增大到 {max} x {factor} = {bytes}";
     WINDOW_RAW: "{end}'s win goes from {first} to at most {max}; by what to multiply it was agreed before the capture.",
         "{end}的win从{first}开始，最大{max}；扩大因子在抓包之前约定，无从得知。";
@@ -229,6 +232,7 @@ sentences! {
     DROP_MEMORY: "no room in the buffer", "接收缓存没有空间";
     DROP_CLOSED: "nobody reads any more", "已没有进程读取";
     DROP_ASSASSINATION: "TIME-WAIT ignores resets", "时间等待状态忽略复位";
+    DROP_NO_ROUTE: "no way back to the sender", "没有返回发送方的路由";
     DROP_RATE: "answered too often already", "应答过于频繁";
 
     // Release.

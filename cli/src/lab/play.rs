@@ -12,6 +12,7 @@ use tidegate_lab::app::App;
 use tidegate_lab::capture::Capture;
 use tidegate_lab::scenario::{Scenario, Settings, Stage};
 use tidegate_lab::world::{Moment, Observer, Port, Sighting, Stuck, Way};
+use tidegate_proto::net;
 use tidegate_proto::tcp::{DropReason, Verdict};
 use tidegate_proto::time::{Duration, Instant};
 use tidegate_proto::trace::flow::Detail;

@@ -394,6 +394,9 @@ impl Flow {
 
     /// How long B, and how long A, took to answer in the handshake, as seen where the capture was taken.
     fn handshake(&self) -> Option<(Duration, Duration)> {
+        if self.track.is_simultaneous_open() {
+            return None;
+        }
         let Marks { syn: Some(syn), syn_ack: Some(syn_ack), third: Some(third), .. } = self.marks else { return None };
         Some((syn_ack.saturating_sub(syn), third.saturating_sub(syn_ack)))
     }

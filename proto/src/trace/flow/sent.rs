@@ -282,11 +282,12 @@ impl Sender {
         self.holes.is_empty()
     }
 
-    /// Payload bytes of one segment on the wire: what the other end's MSS option leaves beside our options.
+    /// Payload bytes of one segment on the wire: what the other end's MSS option leaves beside our options. Unknown
+    /// without that option: 536 is what it then should be, and seldom is.
     pub(super) fn segment_size(&self, peer: &Sender) -> Option<u32> {
         let theirs = peer.sent.options.as_ref()?;
         let ours = self.sent.options.as_ref()?;
-        let mss = u32::from(theirs.mss.unwrap_or(DEFAULT_MSS));
+        let mss = u32::from(theirs.mss?);
         let timestamps = ours.timestamps.is_some() && theirs.timestamps.is_some();
         let size = mss.saturating_sub(if timestamps { TIMESTAMPS_LEN } else { 0 });
         (size > 0).then_some(size)
@@ -595,8 +596,6 @@ impl Sender {
 
 /// How many gaps are remembered per direction; of more, the oldest is forgotten.
 const HOLES: usize = 8;
-/// RFC 9293 3.7.1: the MSS of an end that names none (IPv4).
-const DEFAULT_MSS: u16 = 536;
 /// RFC 7323 3.2: the timestamps option, padded to a multiple of four.
 const TIMESTAMPS_LEN: u32 = 12;
 /// RFC 7323 2.3: larger shift counts mean this one.

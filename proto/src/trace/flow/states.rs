@@ -81,6 +81,8 @@ struct Facts {
     /// The peer's FIN came first: this end closes second.
     second: bool,
     fin_acked: Known,
+    /// The peer's acknowledgement of its FIN came with the first sign of the peer's own: it was in CLOSING between.
+    fin_acked_early: bool,
     /// Its own segment must acknowledge this to prove that `fin_acked` had happened.
     fin_acked_proof: Pos,
     reset: Known,
@@ -211,10 +213,14 @@ impl Track {
         facts.syn_ack_sent |= signal.syn && signal.ack.is_some();
         let was_acked = facts.acked_early && facts.syn_ack_sent;
         self.settle(from, signal.number);
+        let facts = &mut self.facts[from];
         if was_acked {
-            self.facts[from].syn_acked.infer();
-            self.settle(from, signal.number);
+            facts.syn_acked.infer();
         }
+        if core::mem::take(&mut facts.fin_acked_early) {
+            facts.fin_acked.infer();
+        }
+        self.settle(from, signal.number);
     }
 
     fn deliver(&mut self, to: End, from: End, signal: &Signal) {
@@ -231,6 +237,8 @@ impl Track {
         }
         let established = self.facts[from].syn_sent;
         let crossed = self.crossed;
+        // What comes from behind a FIN comes after it.
+        let fin_before = self.facts[from].fin_sent.is_some_and(|fin| signal.pos > fin) && signal.in_order;
         let facts = &mut self.facts[to];
         if signal.syn {
             facts.syn_received.infer();
@@ -242,9 +250,15 @@ impl Track {
                 facts.syn_acked.infer();
             }
             if facts.fin_sent.is_some_and(|fin| ack > fin) && facts.fin_acked == Known::No {
-                facts.fin_acked = Known::Inferred;
                 facts.fin_acked_proof = signal.end.max(signal.pos + 1);
+                match fin_before && facts.fin_received == Known::No {
+                    true => facts.fin_acked_early = true,
+                    false => facts.fin_acked = Known::Inferred,
+                }
             }
+        }
+        if fin_before {
+            facts.fin_received.infer();
         }
         if signal.fin && signal.in_order {
             facts.fin_received.infer();
