@@ -54,7 +54,7 @@ impl Connection {
                     return Ok(Some(taken));
                 }
                 // Nothing is left before the FIN: end of stream.
-                Ok(live.rcv.fin_taken().then(T::default))
+                Ok(live.rcv.fin_taken.then(T::default))
             }
             Shape::Closed(closed) => closed.receive(take),
         }
@@ -97,5 +97,73 @@ impl Common {
     /// Room in the send buffer, bytes.
     pub(super) fn writable(&self, snd: &SendHalf) -> usize {
         usize::try_from(self.cfg.snd_buf).unwrap_or(usize::MAX).saturating_sub(snd.queue.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::play::*;
+    use super::super::*;
+    use crate::wire::Pos;
+
+    #[test]
+    fn a_short_write_is_followed_by_an_event_when_there_is_room() {
+        let mut play = Play::established(&Config { snd_buf: 3000, ..plain() });
+        assert_eq!(play.conn.writable(), 3000);
+        assert_eq!(play.write(5000), 3000);
+        assert_eq!(play.conn.write(b"x", play.now), Ok(0));
+        play.bursts();
+        play.receive(seg(A, 1, 501));
+        assert_eq!(play.events(), [], "too little to wake anybody");
+        play.receive(seg(A, 1, 1461));
+        assert_eq!(play.events(), [Event::Writable]);
+        play.receive(seg(A, 1, 2921));
+        assert_eq!(play.events(), [], "once");
+        assert!(play.info().sndbuf_limited.is_zero());
+    }
+
+    #[test]
+    fn bytes_are_taken_without_copying_as_far_as_there_is_room() {
+        let mut play = Play::established(&Config { snd_buf: 3000, ..plain() });
+        let mut data = Bytes::from(stream(Pos(1), 5000));
+        assert_eq!(play.conn.send_bytes(&mut data, play.now), Ok(3000));
+        assert_eq!(data.len(), 2000);
+        assert_eq!(play.sent(), ["P. 1:3001 ack 1 data"]);
+    }
+
+    #[test]
+    fn reading_gives_data_then_pending_then_the_end() {
+        let mut play = Play::established(&plain());
+        assert_eq!(play.read(10), Ok(Read::Pending));
+        assert_eq!(play.conn.recv_bytes(play.now), Ok(None));
+        play.receive(seg(A, 1, 1).data(30));
+        assert_eq!(play.conn.readable(), 30);
+        assert_eq!(play.read(0), Ok(Read::Data(0)));
+        assert_eq!(play.read(10), Ok(Read::Data(10)));
+        assert_eq!(play.conn.recv_bytes(play.now), Ok(Some(Bytes::from(stream(Pos(11), 20)))));
+        assert_eq!(play.read(10), Ok(Read::Pending));
+        play.receive(seg(F, 31, 1));
+        assert_eq!(play.read(10), Ok(Read::Eof));
+        assert_eq!(play.conn.recv_bytes(play.now), Ok(Some(Bytes::new())));
+    }
+
+    #[test]
+    fn calls_in_syn_sent_queue_and_wait() {
+        let mut play = Play::syn_sent(&plain());
+        assert_eq!(play.write(10), 10);
+        assert_eq!(play.read(10), Ok(Read::Pending));
+        assert!(play.sent().is_empty());
+        play.receive(seg(SA, 0, 1));
+        assert_eq!(play.sent(), ["P. 1:11 ack 1 data"], "the data carries the acknowledgement");
+    }
+
+    #[test]
+    fn an_idle_connection_owns_no_buffer() {
+        let mut play = Play::established(&Config::default());
+        play.write(10_000);
+        play.bursts();
+        play.receive(seg(A, 1, 10_001).data(5000));
+        play.read(10_000).expect("data");
+        assert_eq!(play.info().memory, 0);
     }
 }

@@ -168,6 +168,24 @@ impl InFlight {
         }
     }
 
+    /// The lost run that starts at `start` falls in two at `at`, wherever that is: the peer's window ends there, so
+    /// its segments must.
+    pub(super) fn split_lost(&mut self, start: Pos, at: Pos) {
+        let Some(index) = self.runs.iter().position(|run| run.start == start && run.lost) else { return };
+        let run = &mut self.runs[index];
+        if at <= run.start || run.end <= at {
+            return;
+        }
+        let rest = Run { start: at, ..*run };
+        let before = run.segments();
+        run.end = at;
+        run.fin = false;
+        let after = run.segments() + rest.segments();
+        self.runs.insert(index + 1, rest);
+        self.segments = self.segments - before + after;
+        self.lost = self.lost - before + after;
+    }
+
     /// The oldest run.
     pub(super) fn head(&self) -> Option<&Run> {
         self.runs.front()
@@ -266,7 +284,7 @@ mod tests {
     proptest! {
         /// Whatever happens, the runs stay ordered and without gaps, and the counts are those of the runs.
         #[test]
-        fn counts_are_those_of_the_runs(steps in proptest::collection::vec((0_u8..5, 1_u16..400, 1_u32..6), 1..80)) {
+        fn counts_are_those_of_the_runs(steps in proptest::collection::vec((0_u8..6, 1_u16..400, 1_u32..6), 1..80)) {
             let mut inflight = InFlight::default();
             let (mut una, mut nxt) = (Pos(1), Pos(1));
             for (step, n, segments) in steps {
@@ -280,6 +298,11 @@ mod tests {
                         inflight.ack_to(una);
                     }
                     3 => inflight.mark_head_lost(),
+                    4 if n < 100 => {
+                        if let Some(lost) = inflight.first_lost() {
+                            inflight.split_lost(lost.start, lost.start.max(una) + u64::from(n));
+                        }
+                    }
                     _ => {
                         if n > 300 {
                             inflight.mark_all_lost();

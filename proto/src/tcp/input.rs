@@ -31,6 +31,8 @@ pub(super) struct Arrival {
     flags: Flags,
     timestamps: Option<Timestamps>,
     payload: Bytes,
+    /// Where its FIN stands, if it has one.
+    fin: Option<Pos>,
     /// How many wire segments it was.
     segments: u16,
     /// A part that could not be taken in, although the segment itself is acceptable.
@@ -64,8 +66,11 @@ impl Arrival {
         //= 9293/MUST-1
         //= 9293/REC-1
         let scale = if header.flags.has(Flags::SYN) { 0 } else { live.snd.wscale };
+        let seq = live.rcv.space.pos(header.seq, live.rcv.nxt());
+        let before_fin = payload.len() as u64 + u64::from(header.flags.has(Flags::SYN));
         Arrival {
-            seq: live.rcv.space.pos(header.seq, live.rcv.nxt()),
+            seq,
+            fin: header.flags.has(Flags::FIN).then(|| seq + before_fin),
             ack: live.snd.space.pos(header.ack, live.snd.una),
             raw_ack: header.ack,
             wnd: u32::from(header.window) << scale,
@@ -80,7 +85,7 @@ impl Arrival {
 
     /// SEG.LEN.
     fn len(&self) -> u64 {
-        self.payload.len() as u64 + u64::from(self.flags.has(Flags::SYN)) + u64::from(self.flags.has(Flags::FIN))
+        self.payload.len() as u64 + u64::from(self.flags.has(Flags::SYN)) + u64::from(self.fin.is_some())
     }
 
     /// Where the payload starts: behind the SYN, if there is one.
@@ -96,7 +101,7 @@ impl Arrival {
     /// The acknowledgement and the urgent pointer still count; text and FIN do not.
     fn drop_text(&mut self, reason: DropReason) {
         self.payload = Bytes::new();
-        self.flags = Flags(self.flags.0 & !Flags::FIN.0);
+        self.fin = None;
         self.refused = Some(reason);
     }
 }
@@ -325,7 +330,7 @@ impl Live {
 
     /// Sixth, check the URG bit.
     fn take_urgent(&mut self, c: &mut Common, seg: &Arrival) {
-        if !seg.flags.has(Flags::URG) || self.rcv.fin_taken() {
+        if !seg.flags.has(Flags::URG) || self.rcv.fin_taken {
             return;
         }
         //= 9293/MUST-30
@@ -349,7 +354,7 @@ impl Live {
         let at = seg.data();
         // After the peer's FIN no text can be new.
         let end = self.rcv.fin.map_or(self.rcv.edge, |fin| fin.min(self.rcv.edge));
-        if self.rcv.fin_taken() {
+        if self.rcv.fin_taken {
             return Ok(());
         }
         //= 9293/SHLD-3
@@ -382,17 +387,14 @@ impl Live {
 
     /// Eighth, check the FIN bit. The FIN may have come before data that only now has arrived.
     fn take_fin(&mut self, c: &mut Common, seg: &Arrival, now: Instant) {
-        let taken = self.rcv.fin_taken();
-        if seg.flags.has(Flags::FIN) {
-            let fin = seg.data() + seg.payload.len() as u64;
-            if fin < self.rcv.edge || fin == self.rcv.nxt() {
-                self.rcv.fin.get_or_insert(fin);
-            }
+        if let Some(fin) = seg.fin.filter(|fin| *fin < self.rcv.edge) {
+            self.rcv.fin.get_or_insert(fin);
         }
-        if taken || !self.rcv.fin_taken() {
+        if self.rcv.fin_taken || self.rcv.fin != Some(self.rcv.queue.rcv_nxt()) {
             return;
         }
         //= 9293/MUST-12
+        self.rcv.fin_taken = true;
         self.closed_first = self.snd.closing;
         self.rcv.acks.on_fin(self.closed_first, now);
         c.events.raise(Event::Readable);
@@ -451,3 +453,300 @@ impl Stop {
 
 /// One tick of the timestamp clock.
 const TICK: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::super::play::*;
+    use super::super::*;
+    use super::*;
+    use Verdict::{Accepted, Answered, Dropped};
+
+    //= 9293/SHLD-31
+    //= 2018#4
+    #[test]
+    fn text_out_of_order_is_kept_and_reported() {
+        let mut play = Play::established(&Config::default());
+        assert_eq!(play.receive(seg(A, 101, 1).data(100)), Accepted);
+        let bursts = play.bursts();
+        assert_eq!(describe(&bursts[0]), ". 1:1 ack 1 ack-out-of-order");
+        assert_eq!(sack_of(&bursts[0])[..], [(101, 201)]);
+        assert_eq!(play.receive(seg(A, 301, 1).data(100)), Accepted);
+        assert_eq!(sack_of(&play.bursts()[0])[..], [(301, 401), (101, 201)], "the newest first");
+        assert_eq!(play.receive(seg(A, 1, 1).data(100)), Accepted);
+        let bursts = play.bursts();
+        assert_eq!(describe(&bursts[0]), ". 1:1 ack 201 ack-gap-filled");
+        assert_eq!(sack_of(&bursts[0])[..], [(301, 401)]);
+        assert_eq!(play.read(1000), Ok(Read::Data(200)));
+        assert_eq!(play.events(), [Event::Readable]);
+    }
+
+    //= 2883#4
+    #[test]
+    fn text_that_came_before_is_answered_with_d_sack() {
+        let mut play = Play::established(&Config::default());
+        play.receive(seg(A, 1, 1).data(100));
+        play.bursts();
+        assert_eq!(play.receive(seg(A, 1, 1).data(100)), Answered(DropReason::Duplicate));
+        let bursts = play.bursts();
+        assert_eq!(describe(&bursts[0]), ". 1:1 ack 101 ack-duplicate");
+        assert_eq!(sack_of(&bursts[0])[..], [(1, 101)]);
+        // Again at once: an answer to text is never withheld.
+        assert_eq!(play.receive(seg(A, 1, 1).data(100)), Answered(DropReason::Duplicate));
+        assert_eq!(play.bursts().len(), 1);
+        // Half old, half new.
+        assert_eq!(play.receive(seg(A, 51, 1).data(100)), Accepted);
+        let bursts = play.bursts();
+        assert_eq!(describe(&bursts[0]), ". 1:1 ack 151 ack-duplicate");
+        assert_eq!(sack_of(&bursts[0])[..], [(51, 101)]);
+    }
+
+    //= 5961#3.2
+    #[test]
+    fn of_all_resets_one_number_resets() {
+        let edge = 1 + i64::from(Play::established(&plain()).info().rcv_wnd);
+        for (seq, verdict) in [
+            (0, Dropped(DropReason::OutsideWindow)),
+            (1, Accepted),
+            (2, Answered(DropReason::ResetNotExact)),
+            (edge - 1, Answered(DropReason::ResetNotExact)),
+            (edge + 1, Dropped(DropReason::OutsideWindow)),
+        ] {
+            let mut play = Play::established(&plain());
+            assert_eq!(play.receive(seg(R, seq, 0)), verdict, "{seq}");
+            assert_eq!(play.state() == State::Closed, seq == 1);
+            let sent = play.sent();
+            match verdict {
+                Answered(_) => assert_eq!(sent, [". 1:1 ack 1 ack-challenge"]),
+                _ => assert!(sent.is_empty()),
+            }
+        }
+    }
+
+    //= 9293/MUST-12
+    #[test]
+    fn after_a_reset_what_had_arrived_is_still_there_and_then_the_error() {
+        let mut play = Play::established(&plain());
+        play.receive(seg(A, 1, 1).data(10));
+        play.receive(seg(R, 11, 0));
+        assert_eq!(play.events(), [Event::Readable, Event::Closed(CloseReason::Reset)]);
+        assert_eq!(play.read(100), Ok(Read::Data(10)));
+        assert_eq!(play.read(100), Err(ConnError::Closed(CloseReason::Reset)));
+        assert_eq!(play.conn.write(b"x", play.now), Err(ConnError::Closed(CloseReason::Reset)));
+        assert!(play.conn.is_finished());
+    }
+
+    //= 5961#4.2
+    //= 5961#7
+    #[test]
+    fn a_syn_in_a_synchronized_state_is_challenged_now_and_then() {
+        let mut play = Play::established(&plain());
+        assert_eq!(play.receive(seg(S, 1, 0)), Answered(DropReason::SynInWindow));
+        assert_eq!(play.sent(), [". 1:1 ack 1 ack-challenge"]);
+        assert_eq!(play.receive(seg(S, 5, 0)), Dropped(DropReason::RateLimited));
+        assert_eq!(play.sent().len(), 0);
+        play.now += ms(500);
+        assert_eq!(
+            play.receive(seg(SA, 0, 1)),
+            Answered(DropReason::Duplicate),
+            "an old SYN-ACK lies before the window"
+        );
+        assert_eq!(play.sent(), [". 1:1 ack 1 ack-challenge"]);
+        assert_eq!(play.state(), State::Established);
+    }
+
+    //= 5961#5.2
+    #[test]
+    fn an_acknowledgement_out_of_range_changes_nothing() {
+        for (ack, reason) in
+            [(200, DropReason::AckTooNew), (0, DropReason::AckTooOld), (-70_000, DropReason::AckTooOld)]
+        {
+            let mut play = Play::established(&plain());
+            play.write(100);
+            play.bursts();
+            let before = play.info();
+            assert_eq!(play.receive(seg(A, 1, ack).data(10).window(7)), Answered(reason));
+            let after = play.info();
+            assert_eq!((after.snd_una, after.snd_wnd, after.rcv_nxt), (before.snd_una, before.snd_wnd, before.rcv_nxt));
+            assert_eq!(play.sent(), [". 101:101 ack 1 ack-challenge"]);
+        }
+    }
+
+    #[test]
+    fn segments_without_ack_or_sense_are_dropped() {
+        let mut play = Play::established(&plain());
+        for (flags, reason) in [
+            (Flags::NONE, DropReason::BadFlags),
+            (Flags::PSH, DropReason::BadFlags),
+            (Flags::FIN, DropReason::NoAck),
+            (Flags(S.0 | Flags::FIN.0), DropReason::BadFlags),
+            (Flags(S.0 | R.0), DropReason::BadFlags),
+        ] {
+            assert_eq!(play.receive(seg(flags, 1, 1)), Dropped(reason), "{flags}");
+        }
+        assert_eq!(play.sent().len(), 0);
+    }
+
+    //= 7323#5.3
+    //= 7323#4.3
+    #[test]
+    fn an_older_timestamp_is_refused_and_ts_recent_follows_the_left_edge() {
+        let mut play = Play::established(&Config::default());
+        assert_eq!(play.receive(seg(A, 1, 1).data(10).ts(PEER_TS + 5, TS_OFFSET)), Accepted);
+        play.bursts();
+        assert_eq!(play.receive(seg(A, 11, 1).data(10).ts(PEER_TS + 4, TS_OFFSET)), Answered(DropReason::Paws));
+        let answer = play.bursts();
+        assert_eq!(describe(&answer[0]), ". 1:1 ack 11 ack-challenge");
+        assert_eq!(answer[0].header.options.timestamps.map(|ts| ts.ecr), Some(PEER_TS + 5));
+        // A segment beyond a gap does not set TS.Recent, or its sender could lock the true peer out.
+        assert_eq!(play.receive(seg(A, 500, 1).data(10).ts(PEER_TS + 1_000_000, TS_OFFSET)), Accepted);
+        assert_eq!(play.conn.inspect().and_then(|inner| inner.ts_recent), Some(PEER_TS + 5));
+    }
+
+    //= 7323#4.1
+    #[test]
+    fn the_echo_measures_what_karn_cannot_and_a_lie_measures_nothing() {
+        for (echo_age, rtt) in [(0, Some(7)), (5, Some(7)), (20, None)] {
+            let mut play = Play::established(&Config::default());
+            play.write(100);
+            play.bursts();
+            play.pass(ms(300));
+            let srtt = play.info().rtt;
+            let echo = ts_clock(play.now, TS_OFFSET).wrapping_sub(if rtt.is_some() { echo_age } else { 1_000_000 });
+            play.receive(seg(A, 1, 101).ts(PEER_TS + 1, echo));
+            assert_eq!(play.info().rtt == srtt, rtt.is_none(), "echo {echo_age} ms old");
+        }
+    }
+
+    //= 9293/MUST-30
+    //= 9293/MUST-32
+    //= 9293/MUST-33
+    //= 6093#4
+    #[test]
+    fn urgent_data_stays_in_the_stream_and_is_announced_once_per_advance() {
+        let mut play = Play::established(&plain());
+        let urgent = |seq, up| Seg { urgent: up, ..seg(Flags(A.0 | Flags::URG.0), seq, 1) };
+        assert_eq!(play.receive(urgent(1, 50).data(10)), Accepted);
+        assert_eq!(play.events(), [Event::Urgent, Event::Readable]);
+        assert_eq!(play.info().urgent, 50, "forty of them have not arrived");
+        assert_eq!(play.receive(urgent(11, 40).data(10)), Accepted);
+        assert_eq!(play.events(), [Event::Readable], "the same pointer");
+        assert_eq!(play.receive(urgent(21, 0).data(10)), Accepted);
+        assert_eq!(play.events(), [Event::Readable], "a pointer of zero points at nothing");
+        assert_eq!(play.read(100), Ok(Read::Data(30)));
+        assert_eq!(play.info().urgent, 20);
+    }
+
+    //= 9293/MUST-66
+    #[test]
+    fn a_closed_window_still_takes_acknowledgements_urgency_and_resets() {
+        let cfg = Config { rcv_buf: 2000, ..plain() };
+        let mut play = Play::established(&cfg);
+        play.write(100);
+        play.bursts();
+        play.receive(seg(A, 1, 1).data(1000));
+        play.bursts();
+        assert_eq!(play.info().rcv_wnd, 0);
+        let probe = Seg { urgent: 5, ..seg(Flags(A.0 | Flags::URG.0), 1001, 101).data(1) };
+        assert_eq!(play.receive(probe), Answered(DropReason::OutsideWindow));
+        assert_eq!((play.info().snd_una, play.info().rcv_nxt), (Pos(101), Pos(1001)));
+        assert_eq!(play.sent(), [". 101:101 ack 1001 ack-probe-answer"]);
+        assert!(play.events().contains(&Event::Urgent));
+        assert_eq!(play.receive(seg(R, 1001, 0)), Accepted);
+    }
+
+    #[test]
+    fn text_and_fin_beyond_the_window_are_cut_off() {
+        let cfg = Config { rcv_buf: 2000, ..plain() };
+        let mut play = Play::established(&cfg);
+        let mut segment = seg(F, 1, 1);
+        segment.data = stream(Pos(1), 1400);
+        assert_eq!(play.receive(segment), Accepted);
+        assert_eq!((play.info().rcv_nxt, play.state()), (Pos(1001), State::Established));
+        assert_eq!(play.read(2000), Ok(Read::Data(1000)));
+    }
+
+    #[test]
+    fn a_fin_before_its_data_waits_for_it() {
+        let mut play = Play::established(&plain());
+        assert_eq!(play.receive(seg(F, 101, 1)), Accepted);
+        assert_eq!(play.state(), State::Established);
+        assert_eq!(play.receive(seg(A, 1, 1).data(100)), Accepted);
+        assert_eq!((play.state(), play.info().rcv_nxt), (State::CloseWait, Pos(102)));
+        assert_eq!(play.events(), [Event::Readable, Event::PeerFin]);
+        assert_eq!(play.receive(seg(A, 102, 1).data(9)), Accepted, "text behind a FIN is ignored");
+        assert_eq!(play.read(1000), Ok(Read::Data(100)));
+        assert_eq!(play.read(1000), Ok(Read::Eof));
+    }
+
+    #[test]
+    fn only_a_newer_segment_moves_the_window() {
+        let mut play = Play::established(&plain());
+        play.write(1000);
+        play.bursts();
+        play.receive(seg(A, 1, 501).data(100).window(5000));
+        assert_eq!(play.info().snd_wnd, 5000);
+        play.receive(seg(A, 1, 301).data(100).window(9000));
+        assert_eq!(play.info().snd_wnd, 5000, "an older acknowledgement");
+        play.receive(seg(A, 101, 501).window(7000));
+        assert_eq!(play.info().snd_wnd, 7000);
+        play.receive(seg(A, 101, 501).window(100));
+        assert_eq!(play.info().snd_wnd, 100, "the peer may shrink it");
+    }
+
+    //= 5681#3.2
+    //= 6582#3.2
+    #[test]
+    fn three_duplicates_send_the_first_segment_again() {
+        let mut play = Play::established(&plain());
+        play.write(14_600);
+        assert_eq!(play.bursts().len(), 1);
+        for n in 1..=2 {
+            play.receive(seg(A, 1, 1));
+            assert!(play.sent().is_empty(), "duplicate {n}");
+        }
+        play.receive(seg(A, 1, 1));
+        assert_eq!(play.sent(), [". 1:1461 ack 1 retransmit-fast"]);
+        assert!(play.info().in_recovery);
+        assert_eq!((play.info().snd_cwnd, play.info().snd_ssthresh), (5, 5));
+        play.receive(seg(A, 1, 4381));
+        assert_eq!(play.sent(), [". 4381:5841 ack 1 retransmit-partial-ack"]);
+        play.receive(seg(A, 1, 14_601));
+        assert!(!play.info().in_recovery);
+        assert_eq!(play.info().total_retrans, 2);
+    }
+
+    //= 9293/SHLD-3
+    #[test]
+    fn data_for_an_application_that_let_go_is_reset() {
+        let mut play = Play::established(&plain());
+        play.conn.release(play.now);
+        assert_eq!(play.sent(), ["F. 1:1 ack 1 fin"]);
+        assert_eq!(play.receive(seg(A, 1, 2).data(10)), Answered(DropReason::DataAfterClose));
+        assert_eq!(play.sent(), ["R. 2:2 ack 1 reset-data-after-close"]);
+        assert!(play.conn.is_finished());
+    }
+
+    #[test]
+    fn a_keepalive_probe_is_answered() {
+        let mut play = Play::established(&plain());
+        assert_eq!(play.receive(seg(A, 0, 1)), Answered(DropReason::OutsideWindow));
+        assert_eq!(play.sent(), [". 1:1 ack 1 ack-probe-answer"]);
+    }
+
+    //= 9293/MUST-58
+    //= 9293/SHLD-19
+    #[test]
+    fn acknowledgements_wait_for_a_second_segment_or_for_data() {
+        let mut play = Play::established(&Config { quick_acks: 0, ..plain() });
+        play.receive(seg(A, 1, 1).data(1460));
+        assert!(play.sent().is_empty());
+        play.receive(seg(A, 1461, 1).data(1460));
+        assert_eq!(play.sent(), [". 1:1 ack 2921 ack-every-second"]);
+        play.receive(seg(A, 2921, 1).data(1460));
+        assert_eq!(play.pass(ms(40)), [(40, ". 1:1 ack 4381 ack-delayed".into())]);
+        play.receive(seg(A, 4381, 1).data(1460));
+        play.write(5);
+        assert_eq!(play.sent(), ["P. 1:6 ack 5841 data"]);
+        assert_eq!(play.pass(ms(40)), []);
+    }
+}

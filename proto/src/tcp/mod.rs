@@ -20,7 +20,6 @@ pub(crate) mod open;
 mod output;
 pub mod paws;
 #[cfg(test)]
-#[expect(dead_code, reason = "the suite that plays segments is growing")]
 mod play;
 pub mod ranges;
 mod rcv;

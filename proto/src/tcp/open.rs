@@ -103,6 +103,7 @@ impl Live {
             space: Space::new(irs),
             queue: RecvQueue::new(Pos::FIRST),
             fin: None,
+            fin_taken: false,
             edge: Pos::FIRST + u64::from(syn_window(&c.cfg, &c.key)),
             buffer: (c.cfg.rcv_buf / 2).min(u32::from(u16::MAX) << wscale),
             wscale,
@@ -123,6 +124,7 @@ impl Live {
             challenged: None,
             heard: now,
             keepalives: 0,
+            probed: now,
             keepalive_due: false,
         }
     }
@@ -232,3 +234,229 @@ pub(super) const TIMESTAMPS_LEN: u16 = 12;
 
 /// RFC 7323 2.3.
 const MAX_WINDOW_SCALE: u8 = 14;
+
+#[cfg(test)]
+mod tests {
+    use super::super::play::*;
+    use super::super::*;
+    use super::*;
+    use crate::time::Duration;
+
+    //= 9293/MUST-14
+    //= 9293/MUST-67
+    //= 9293/SHLD-5
+    #[test]
+    fn a_syn_offers_what_the_settings_say() {
+        let syn = |cfg: &Config| syn_options(cfg, &key(), 7);
+        let all = syn(&Config::default());
+        assert_eq!((all.mss, all.window_scale, all.sack_permitted), (Some(1460), Some(7), true));
+        assert_eq!(all.timestamps, Some(Timestamps { val: 7, ecr: 0 }));
+        let none = syn(&plain());
+        assert_eq!(
+            (none.mss, none.window_scale, none.sack_permitted, none.timestamps),
+            (Some(1460), None, false, None)
+        );
+        assert_eq!(syn_window(&Config::default(), &key()), 64_240, "44 segments of 1,460");
+        let capped = Config { max_segment: Some(536), ..Config::default() };
+        assert_eq!(syn(&capped).mss, Some(536));
+        assert_eq!(syn(&Config { rcv_buf_max: 65_535, ..Config::default() }).window_scale, Some(0));
+        assert_eq!(syn(&Config { rcv_buf_max: u32::MAX, ..Config::default() }).window_scale, Some(14));
+    }
+
+    //= 9293/MUST-15
+    //= 9293/MUST-16
+    #[test]
+    fn the_segment_size_follows_the_peer_the_link_and_the_options() {
+        let mut v6 = key();
+        v6.local_ip = core::net::IpAddr::V6(core::net::Ipv6Addr::LOCALHOST);
+        let cfg = Config::default();
+        for (key, peer, timestamps, expected) in [
+            (key(), Some(1460), false, 1460),
+            (key(), Some(1460), true, 1448),
+            (key(), Some(9000), false, 1460),
+            (key(), Some(1000), false, 1000),
+            (key(), None, false, 536),
+            (key(), None, true, 524),
+            (v6, None, false, 1220),
+            (v6, Some(9000), false, 1440),
+            (key(), Some(0), false, SMALLEST_MSS),
+            (key(), Some(1), true, SMALLEST_MSS - 12),
+        ] {
+            assert_eq!(send_mss(&cfg, &key, peer, timestamps), expected, "{peer:?}");
+        }
+        assert_eq!(send_mss(&Config { mtu: 68, ..cfg }, &key(), Some(1460), true), 16);
+    }
+
+    //= 7323#1.3
+    #[test]
+    fn a_syn_ack_answers_only_what_was_offered() {
+        let cfg = Config::default();
+        let answer = syn_ack_options(&cfg, &key(), 7, &Options { mss: Some(1400), ..Options::default() });
+        assert_eq!((answer.mss, answer.window_scale, answer.sack_permitted), (Some(1460), None, false));
+        assert_eq!(answer.timestamps, None);
+        let answer = syn_ack_options(&cfg, &key(), 7, &syn_options(&cfg, &key(), 5));
+        assert_eq!(answer.timestamps, Some(Timestamps { val: 7, ecr: 5 }));
+    }
+
+    #[test]
+    fn three_segments_open_and_the_third_scales_its_window() {
+        let mut play = Play::syn_sent(&Config::default());
+        assert_eq!(play.state(), State::SynSent);
+        play.now += ms(10);
+        let mut answer = seg(SA, 0, 1).ts(PEER_TS, ts_clock(play.now, TS_OFFSET)).window(28_960);
+        answer.options.mss = Some(1400);
+        answer.options.window_scale = Some(15);
+        answer.options.sack_permitted = true;
+        assert_eq!(play.receive(answer), Verdict::Accepted);
+        let third = play.bursts();
+        assert_eq!(third.iter().map(describe).collect::<std::vec::Vec<_>>(), [". 1:1 ack 1 ack-handshake"]);
+        assert_eq!(third[0].header.window, 512, "65,536 in units of 128");
+        assert_eq!(third[0].header.options.timestamps.map(|ts| ts.ecr), Some(PEER_TS));
+        let info = play.info();
+        assert_eq!((info.state, info.snd_wnd, info.snd_mss), (State::Established, 28_960, 1388));
+        assert_eq!(info.window_scale, Some((7, 14)), "a shift above 14 counts as 14");
+        assert_eq!(info.rtt, Some(ms(10)));
+        assert_eq!(play.conn.poll_event(), Some(Event::Connected));
+    }
+
+    #[test]
+    fn syn_sent_takes_only_what_answers_its_syn() {
+        let f = |flags: Flags, ack| seg(flags, 0, ack);
+        for (what, segment, verdict, state, sent) in [
+            (
+                "ACK of nothing",
+                f(A, 0),
+                Verdict::Answered(DropReason::AckTooNew),
+                State::SynSent,
+                "R 0:0 reset-unacceptable-ack",
+            ),
+            (
+                "SYN-ACK too far",
+                f(SA, 2),
+                Verdict::Answered(DropReason::AckTooNew),
+                State::SynSent,
+                "R 2:2 reset-unacceptable-ack",
+            ),
+            ("ACK without SYN", f(A, 1), Verdict::Dropped(DropReason::NoAck), State::SynSent, ""),
+            ("RST without ACK", f(R, 0), Verdict::Dropped(DropReason::IgnoredReset), State::SynSent, ""),
+            (
+                "RST with a wrong ACK",
+                f(Flags(R.0 | A.0), 2),
+                Verdict::Dropped(DropReason::IgnoredReset),
+                State::SynSent,
+                "",
+            ),
+            ("RST with the ACK", f(Flags(R.0 | A.0), 1), Verdict::Accepted, State::Closed, ""),
+            ("FIN", f(Flags::FIN, 0), Verdict::Dropped(DropReason::NoAck), State::SynSent, ""),
+            (
+                "SYN and FIN",
+                f(Flags(S.0 | Flags::FIN.0), 0),
+                Verdict::Dropped(DropReason::BadFlags),
+                State::SynSent,
+                "",
+            ),
+            ("SYN", f(S, 0), Verdict::Accepted, State::SynReceived, "S. 0:0 ack 1 syn-ack"),
+        ] {
+            let mut play = Play::syn_sent(&plain());
+            assert_eq!((play.receive(segment), play.state()), (verdict, state), "{what}");
+            assert_eq!(play.sent().join(", "), sent, "{what}");
+            if state == State::Closed {
+                assert_eq!(play.conn.poll_event(), Some(Event::Closed(CloseReason::Refused)));
+            }
+        }
+    }
+
+    //= 9293/MUST-10
+    #[test]
+    fn simultaneous_open_with_either_last_segment() {
+        for last in [seg(SA, 0, 1), seg(A, 1, 1)] {
+            for cfg in [plain(), Config::default()] {
+                let mut play = Play::syn_sent(&cfg);
+                play.write(10);
+                let mut syn = seg(S, 0, 0);
+                syn.options = syn_options_of(&cfg, PEER_TS);
+                assert_eq!(play.receive(syn), Verdict::Accepted);
+                let answer = play.bursts();
+                assert_eq!(describe(&answer[0]), "S. 0:0 ack 1 syn-ack");
+                assert_eq!(answer[0].header.options.window_scale.is_some(), cfg.window_scaling);
+                assert_eq!(answer[0].header.options.mss, Some(1460));
+                assert_eq!(play.receive(last.clone()), Verdict::Accepted);
+                assert_eq!(play.state(), State::Established);
+                assert_eq!(play.sent(), ["P. 1:11 ack 1 data"]);
+            }
+        }
+    }
+
+    #[test]
+    fn data_and_urgency_beside_the_syn_ack_are_taken_and_a_fin_is_not_allowed_there() {
+        let mut play = Play::syn_sent(&plain());
+        let mut answer = seg(SA, 0, 1);
+        answer.data = stream(Pos::FIRST, 20);
+        assert_eq!(play.receive(answer), Verdict::Accepted);
+        assert_eq!(play.sent(), [". 1:1 ack 21 ack-handshake"]);
+        assert_eq!(play.read(100), Ok(Read::Data(20)));
+        let mut play = Play::syn_sent(&plain());
+        let mut syn = seg(S, 0, 0);
+        syn.data = stream(Pos::FIRST, 20);
+        assert_eq!(play.receive(syn), Verdict::Accepted);
+        assert_eq!(play.sent(), ["S. 0:0 ack 1 syn-ack"], "data before the handshake comes again");
+    }
+
+    //= 9293/MUST-22
+    //= 9293/MUST-23
+    #[test]
+    fn a_syn_is_sent_again_for_more_than_three_minutes() {
+        let mut play = Play::syn_sent(&Config::default());
+        let sent = play.pass(Duration::from_secs(600));
+        let times: std::vec::Vec<u64> = sent.iter().map(|(at, _)| at / 1000).collect();
+        assert_eq!(times, [1, 3, 7, 15, 31, 63, 127]);
+        assert_eq!(sent[1].1, "S 0:0 retransmit-syn 2");
+        assert_eq!(play.conn.close_reason(), Some(CloseReason::TimedOut));
+        let soft = Event::SoftError(SoftError::ExcessiveRetransmissions);
+        assert_eq!(play.events(), [soft, Event::Closed(CloseReason::TimedOut)]);
+    }
+
+    //= 6928#2
+    //= 6298#5.7
+    #[test]
+    fn a_handshake_that_lost_its_syn_starts_with_care() {
+        for (timeouts, cwnd) in [(0, 10), (1, 10), (2, 1)] {
+            let mut play = Play::syn_sent(&plain());
+            for _ in 0..timeouts {
+                let wait = play.conn.next_timeout().expect("armed").0.since(play.now);
+                assert_eq!(play.pass(wait).len(), 1);
+            }
+            play.now += ms(10);
+            play.receive(seg(SA, 0, 1));
+            assert_eq!(play.info().snd_cwnd, cwnd);
+            let rto = if timeouts == 0 { ms(210) } else { ms(3000) };
+            assert_eq!(play.info().rto, rto);
+        }
+    }
+
+    #[test]
+    fn a_passive_open_completes_with_the_third_segment() {
+        let mut play = Play::syn_received(&Config::default());
+        assert_eq!(play.state(), State::SynReceived);
+        play.now += ms(10);
+        let third = seg(A, 1, 1).data(30);
+        assert_eq!(play.receive(third), Verdict::Accepted);
+        assert_eq!((play.state(), play.info().rtt), (State::Established, Some(ms(10))));
+        assert_eq!(play.events(), [Event::Connected, Event::Readable]);
+        assert_eq!(play.sent(), [". 1:1 ack 31 ack-quick"]);
+    }
+
+    #[test]
+    fn syn_received_resets_a_wrong_acknowledgement_and_repeats_its_syn_ack() {
+        let mut play = Play::syn_received(&plain());
+        assert_eq!(play.receive(seg(A, 1, 2)), Verdict::Answered(DropReason::AckTooNew));
+        assert_eq!(play.sent(), ["R 2:2 reset-unacceptable-ack"]);
+        assert_eq!(play.receive(seg(A, 1, 0)), Verdict::Answered(DropReason::AckTooNew), "no ghost completes it");
+        assert_eq!(play.sent(), ["R 0:0 reset-unacceptable-ack"]);
+        assert_eq!(play.receive(seg(S, 0, 0)), Verdict::Answered(DropReason::Duplicate));
+        assert_eq!(play.sent(), ["S. 0:0 ack 1 retransmit-syn-ack 0"]);
+        assert_eq!(play.pass(ms(1000)), [(1000, "S. 0:0 ack 1 retransmit-syn-ack 1".into())]);
+        assert_eq!(play.receive(seg(R, 1, 0)), Verdict::Accepted);
+        assert_eq!(play.conn.close_reason(), Some(CloseReason::Reset));
+    }
+}

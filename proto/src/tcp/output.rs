@@ -12,7 +12,7 @@ use super::open::{advertised_mss, syn_options, syn_window, ts_clock};
 use super::snd::Allowance;
 use super::state::{Live, Opening, Shape};
 use super::stats::Limit;
-use super::{Cause, Common, Connection, Reset, RetransmitCause, Transmit, TxLimit};
+use super::{Cause, Common, Connection, Reset, RetransmitCause, Timer, Transmit, TxLimit};
 use crate::time::Instant;
 use crate::wire::{Ecn, Flags, Header, Options, Pos, Timestamps};
 
@@ -35,7 +35,10 @@ impl Opening {
     /// The SYN, for the first time or again.
     fn poll_transmit(&mut self, c: &mut Common, now: Instant) -> Option<Transmit> {
         let cause = self.snd.next_syn(Cause::Syn, RetransmitCause::Syn, now)?;
-        c.timers.set(super::Timer::Retransmission, now + self.snd.rtt.backed_off());
+        c.timers.set(Timer::Retransmission, now + self.snd.rtt.backed_off());
+        if let Some(timeout) = c.cfg.user_timeout {
+            c.timers.set(Timer::UserTimeout, self.snd.progress + timeout);
+        }
         let header = Header {
             seq: self.snd.space.seq(Pos::SYN),
             flags: Flags::SYN,
@@ -105,24 +108,21 @@ impl Live {
     }
 
     /// What is held lost goes again, as much as the congestion window lets into the network.
-    fn poll_retransmission(&mut self, c: &mut Common, now: Instant, limit: TxLimit) -> Option<Transmit> {
-        let run = self.snd.inflight.first_lost()?;
+    fn poll_retransmission(&mut self, c: &Common, now: Instant, limit: TxLimit) -> Option<Transmit> {
         let room = self.snd.congestion_room().max(u32::from(self.snd.repair_now));
+        let run = self.snd.inflight.first_lost()?;
         if room == 0 || run.start == Pos::SYN {
             return None;
         }
+        //= 9293/SHLD-16
+        //= 9293/MUST-34
+        self.snd.inflight.split_lost(run.start, self.snd.edge());
+        let run = self.snd.inflight.first_lost().filter(|run| run.end <= self.snd.edge())?;
         let burst = u32::try_from(limit.burst / usize::from(run.size)).unwrap_or(u32::MAX).max(1);
         let mut segments = run.segments().min(room).min(burst);
         if run.start < self.snd.una {
             // What is left of a segment of which the peer has acknowledged a part.
             segments = 1;
-        }
-        //= 9293/SHLD-16
-        while run.border(segments) > self.snd.edge() {
-            segments -= 1;
-            if segments == 0 {
-                return None;
-            }
         }
         let (start, end) = (run.start.max(self.snd.una), run.border(segments));
         let fin = run.fin && end == run.end;
@@ -131,8 +131,6 @@ impl Live {
         self.snd.inflight.on_retransmit(run.start, segments, now);
         self.snd.repair_now = false;
         self.snd.last_sent = now;
-        c.stats.total_retrans += u64::from(segments);
-        c.stats.bytes_retrans += data;
         let cause = Cause::Retransmit(self.snd.repair);
         if matches!(self.snd.repair, RetransmitCause::Timeout(_)) {
             self.snd.repair = RetransmitCause::AfterTimeout;
@@ -144,7 +142,7 @@ impl Live {
     }
 
     /// Data that was never sent, and the FIN if it fits behind.
-    fn poll_data(&mut self, c: &mut Common, now: Instant, limit: TxLimit) -> Option<Transmit> {
+    fn poll_data(&mut self, c: &Common, now: Instant, limit: TxLimit) -> Option<Transmit> {
         if !self.snd.syn_acked() || self.snd.inflight.lost() > 0 {
             return None;
         }
@@ -165,7 +163,7 @@ impl Live {
     }
 
     /// A FIN behind data that is on its way already.
-    fn poll_fin(&mut self, c: &mut Common, now: Instant) -> Option<Transmit> {
+    fn poll_fin(&mut self, c: &Common, now: Instant) -> Option<Transmit> {
         let snd = &mut self.snd;
         let start = snd.nxt;
         let due = snd.closing && start == snd.queue.end() && start > Pos::SYN && snd.inflight.lost() == 0;
@@ -180,7 +178,7 @@ impl Live {
     }
 
     /// A segment with an old number and nothing in it, which the peer must answer.
-    fn poll_probe(&mut self, c: &mut Common, now: Instant) -> Option<Transmit> {
+    fn poll_probe(&mut self, c: &Common, now: Instant) -> Option<Transmit> {
         if core::mem::take(&mut self.snd.probe_due) {
             // Like Linux: SND.UNA-1, so that no byte is spent on a window that is closed.
             let cause = Cause::WindowProbe(self.snd.rtt.backoff());
@@ -195,7 +193,7 @@ impl Live {
     }
 
     /// An acknowledgement that found nothing to ride on.
-    fn poll_ack(&mut self, c: &mut Common, now: Instant) -> Option<Transmit> {
+    fn poll_ack(&mut self, c: &Common, now: Instant) -> Option<Transmit> {
         //= 9293/MUST-58
         //= 9293/MUST-59
         let cause = self.rcv.acks.due(now)?;
@@ -326,6 +324,305 @@ impl Common {
             self.stats.data_segs_out += segments;
             self.stats.bytes_sent += bytes as u64;
         }
+        if matches!(transmit.cause, Cause::Retransmit(_)) {
+            self.stats.total_retrans += segments;
+            self.stats.bytes_retrans += bytes as u64;
+        }
         transmit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::play::*;
+    use super::super::*;
+    use crate::time::Duration;
+    use crate::wire::{Flags, Pos};
+
+    //= 9293/SHLD-28
+    #[test]
+    fn a_burst_is_cut_to_the_congestion_window_the_peers_window_and_whole_segments() {
+        let mut play = Play::established(&plain());
+        play.write(100_000);
+        let bursts = play.bursts();
+        assert_eq!(bursts.iter().map(describe).collect::<alloc::vec::Vec<_>>(), [". 1:14601 ack 1 data"]);
+        assert_eq!(bursts[0].segment_size, 1460);
+        play.receive(seg(A, 1, 14_601).window(4000));
+        assert_eq!(play.sent(), [". 14601:17521 ack 1 data"], "two whole segments, not the rest");
+        play.receive(seg(A, 1, 17_521).window(60_000));
+        let small = TxLimit { burst: 3000 };
+        let burst = play.conn.poll_transmit(play.now, small).map(|burst| burst.payload_len());
+        assert_eq!(burst, Some(2920));
+        let none = play.conn.poll_transmit(play.now, TxLimit { burst: 0 }).map(|burst| burst.payload_len());
+        assert_eq!(none, Some(1460), "at least one segment");
+    }
+
+    //= 9293/SHLD-7
+    //= 9293/MUST-17
+    #[test]
+    fn small_segments_wait_for_each_other_unless_told_not_to() {
+        let mut play = Play::established(&plain());
+        play.write(10);
+        assert_eq!(play.sent(), ["P. 1:11 ack 1 data"]);
+        play.write(10);
+        assert!(play.sent().is_empty());
+        play.write(2000);
+        assert_eq!(play.sent(), ["P. 11:1471 ack 1 data"], "a full segment need not wait");
+        play.conn.configure(|cfg| cfg.nagle = false, play.now);
+        assert_eq!(play.sent(), ["P. 1471:2021 ack 1 data"]);
+        play.write(1);
+        assert_eq!(play.sent(), ["P. 2021:2022 ack 1 data"]);
+    }
+
+    #[test]
+    fn an_acknowledgement_of_the_small_segment_releases_the_next() {
+        let mut play = Play::established(&plain());
+        play.write(10);
+        play.bursts();
+        play.write(10);
+        play.receive(seg(A, 1, 11));
+        assert_eq!(play.sent(), ["P. 11:21 ack 1 data"]);
+        play.write(10);
+        play.conn.close(play.now);
+        assert_eq!(play.sent(), ["FP. 21:31 ack 1 fin"], "nothing can follow it");
+    }
+
+    #[test]
+    fn a_cork_holds_a_part_of_a_segment_for_200_ms() {
+        let mut play = Play::established(&Config { cork: true, ..plain() });
+        play.write(10);
+        assert!(play.sent().is_empty());
+        assert_eq!(play.pass(ms(300)), [(200, "P. 1:11 ack 1 data".into())]);
+        play.receive(seg(A, 1, 11));
+        play.write(10);
+        assert!(play.sent().is_empty());
+        play.conn.configure(|cfg| cfg.cork = false, play.now);
+        assert_eq!(play.sent(), ["P. 11:21 ack 1 data"]);
+    }
+
+    //= 9293/MUST-38
+    #[test]
+    fn a_narrow_window_is_not_filled_with_crumbs() {
+        let mut play = Play::established(&plain());
+        play.write(5000);
+        play.bursts();
+        play.receive(seg(A, 1, 5001).window(100));
+        play.write(5000);
+        assert!(play.sent().is_empty());
+        // Silly-window avoidance gives up after one RTO.
+        let rto = play.info().rto;
+        assert_eq!(play.pass(ms(400)), [(rto.as_millis(), ". 5001:5101 ack 1 data".into())]);
+        // Half of the widest window ever is worth a segment.
+        let mut play = Play::established(&plain());
+        let narrow = seg(A, 1, 1).window(1000);
+        let mut fresh = Play::syn_sent(&plain());
+        let mut answer = seg(SA, 0, 1).window(1000);
+        answer.options.mss = Some(1460);
+        fresh.receive(answer);
+        fresh.bursts();
+        fresh.write(5000);
+        assert_eq!(fresh.sent(), ["P. 1:1001 ack 1 data"]);
+        play.receive(narrow);
+        play.write(500);
+        assert_eq!(play.sent(), ["P. 1:501 ack 1 data"], "everything there is, and it fits");
+    }
+
+    //= 9293/MUST-60
+    //= 9293/MUST-61
+    #[test]
+    fn push_marks_the_end_of_a_write_and_each_half_window() {
+        let mut play = Play::established(&plain());
+        let mut pushed = alloc::vec::Vec::new();
+        play.write(100_000);
+        let mut acked = 1;
+        while acked <= 100_000 {
+            for burst in play.bursts() {
+                let end = play.info().snd_nxt.0;
+                if burst.header.flags.has(Flags::PSH) {
+                    pushed.push(end);
+                }
+            }
+            acked = play.info().snd_nxt.0;
+            play.receive(seg(A, 1, acked));
+        }
+        assert_eq!(pushed, [43_801, 100_001], "the peer's widest window is 60,000");
+    }
+
+    #[test]
+    fn a_fin_rides_on_the_last_data_and_stands_alone_behind_it() {
+        let mut play = Play::established(&plain());
+        play.write(2000);
+        play.conn.close(play.now);
+        assert_eq!(play.state(), State::FinWait1);
+        assert_eq!(play.sent(), ["FP. 1:2001 ack 1 fin"]);
+        let mut play = Play::established(&plain());
+        play.write(2000);
+        play.bursts();
+        play.conn.close(play.now);
+        assert_eq!(play.sent(), ["F. 2001:2001 ack 1 fin"]);
+        assert_eq!(play.conn.write(b"x", play.now), Err(ConnError::Closing));
+    }
+
+    //= 9293/MUST-36
+    //= 9293/SHLD-29
+    //= 9293/SHLD-30
+    //= 9293/MUST-37
+    #[test]
+    fn a_closed_window_is_probed_for_as_long_as_the_probes_are_answered() {
+        let mut play = Play::established(&plain());
+        play.receive(seg(A, 1, 1).window(0));
+        play.write(100);
+        let mut at = alloc::vec::Vec::new();
+        for n in 1..=30 {
+            let wait = play.conn.next_timeout().expect("the persist timer").0.since(play.now);
+            at.push(wait.as_millis());
+            let sent = play.pass(wait);
+            assert_eq!(
+                sent.iter().map(|(_, line)| line.as_str()).collect::<alloc::vec::Vec<_>>(),
+                [alloc::format!(". 0:0 ack 1 window-probe {n}")]
+            );
+            assert_eq!(play.receive(seg(A, 1, 1).window(0)), Verdict::Accepted);
+        }
+        assert_eq!(at[..4], [210, 420, 840, 1680]);
+        assert_eq!(at[29], 120_000);
+        play.receive(seg(A, 1, 1));
+        assert_eq!(play.sent(), ["P. 1:101 ack 1 data"]);
+        assert_eq!(play.info().backoff, 0);
+    }
+
+    #[test]
+    fn a_fin_alone_waits_for_a_closed_window_and_probes_it() {
+        let mut play = Play::established(&plain());
+        play.receive(seg(A, 1, 1).window(0));
+        play.conn.close(play.now);
+        assert!(play.sent().is_empty());
+        assert_eq!(play.pass(ms(210)), [(210, ". 0:0 ack 1 window-probe 1".into())]);
+        play.receive(seg(A, 1, 1).window(1));
+        assert_eq!(play.sent(), ["F. 1:1 ack 1 fin"]);
+    }
+
+    //= 9293/MUST-34
+    //= 9293/MUST-35
+    //= 9293/SHLD-15
+    //= 9293/SHLD-16
+    //= 9293/SHLD-17
+    #[test]
+    fn a_window_that_shrinks_under_what_is_in_flight() {
+        let mut play = Play::established(&plain());
+        play.write(20_000);
+        play.bursts();
+        play.receive(seg(A, 1, 1).window(2000));
+        assert!(play.sent().is_empty(), "nothing new");
+        let sent = play.pass(ms(210));
+        assert_eq!(sent, [(210, ". 1:1461 ack 1 retransmit-timeout 1".into())]);
+        play.receive(seg(A, 1, 1461).window(539));
+        assert_eq!(play.sent(), [". 1461:2000 ack 1 retransmit-after-timeout"], "what is inside the window");
+        play.receive(seg(A, 1, 2000).window(0));
+        for n in 1..=20 {
+            let wait = play.conn.next_timeout().expect("the persist timer").0.since(play.now);
+            let sent = play.pass(wait);
+            assert_eq!(sent[0].1, alloc::format!(". 1999:1999 ack 1 window-probe {n}"));
+            play.receive(seg(A, 1, 2000).window(0));
+        }
+        play.receive(seg(A, 1, 2000).window(60_000));
+        assert!(play.pass(ms(300)).iter().all(|(_, line)| line.contains("retransmit")));
+        play.receive(seg(A, 1, 14_601));
+        assert_eq!(play.sent().len(), 1);
+    }
+
+    //= 9293/MUST-30
+    //= 9293/MUST-62
+    #[test]
+    fn the_urgent_pointer_points_behind_the_urgent_data() {
+        let mut play = Play::established(&plain());
+        play.write(10);
+        play.conn.write_urgent(&stream(Pos(11), 5), play.now).expect("open");
+        let bursts = play.bursts();
+        assert_eq!(describe(&bursts[0]), "P.U 1:16 ack 1 data");
+        assert_eq!(bursts[0].header.urgent, 15);
+        play.write(10);
+        play.conn.configure(|cfg| cfg.nagle = false, play.now);
+        let bursts = play.bursts();
+        assert_eq!((describe(&bursts[0]).as_str(), bursts[0].header.urgent), ("P. 16:26 ack 1 data", 0));
+    }
+
+    //= 5681#4.1
+    #[test]
+    fn after_an_idle_time_the_congestion_window_starts_anew() {
+        let mut play = Play::established(&plain());
+        let mut acked = 1;
+        for _ in 0..3 {
+            play.write(50_000);
+            while !play.bursts().is_empty() {
+                acked = play.info().snd_nxt.0;
+                play.receive(seg(A, 1, acked));
+            }
+        }
+        let before = play.info().snd_cwnd;
+        assert!(before > 20, "{before}");
+        play.pass(Duration::from_secs(100));
+        play.write(50_000);
+        assert_eq!(play.sent(), [alloc::format!(". {acked}:{} ack 1 data", acked + 14_600)]);
+        assert_eq!(play.info().snd_cwnd, 10);
+    }
+
+    //= 2018#4
+    #[test]
+    fn sack_blocks_take_their_room_from_the_payload() {
+        let mut play = Play::established(&Config::default());
+        play.receive(seg(A, 101, 1).data(100));
+        play.bursts();
+        play.write(5000);
+        let bursts = play.bursts();
+        assert_eq!((bursts[0].segment_size, sack_of(&bursts[0]).len()), (1436, 1));
+        // Three blocks fit beside timestamps, however many ranges there are.
+        for n in 2..6 {
+            play.receive(seg(A, 1 + n * 200, 1).data(100));
+        }
+        assert!(play.bursts().iter().all(|burst| burst.header.options.sack.len() <= 3));
+    }
+
+    //= 7323#3.2
+    #[test]
+    fn timestamps_tick_in_milliseconds_on_every_segment() {
+        let mut play = Play::established(&Config::default());
+        play.write(10);
+        let first = play.bursts()[0].header.options.timestamps.expect("agreed");
+        play.now += ms(25);
+        play.receive(seg(A, 1, 11).data(3));
+        play.write(10);
+        let second = play.bursts()[0].header.options.timestamps.expect("agreed");
+        assert_eq!(second.val.wrapping_sub(first.val), 25);
+        play.conn.abort(play.now);
+        let reset = play.bursts();
+        assert_eq!(describe(&reset[0]), "R. 21:21 ack 4 reset-abort");
+        assert_eq!(reset[0].header.options.timestamps.map(|ts| ts.val), Some(second.val));
+    }
+
+    #[test]
+    fn what_holds_the_sender_back_is_named() {
+        let mut play = Play::established(&plain());
+        play.write(14_600 + 100);
+        play.bursts();
+        play.pass(ms(30));
+        assert_eq!((play.info().cwnd_limited, play.info().busy_time), (ms(30), ms(30)));
+        play.receive(seg(A, 1, 14_601).window(0));
+        play.bursts();
+        play.pass(ms(20));
+        assert_eq!(play.info().rwnd_limited, ms(20));
+        let info = play.info();
+        assert_eq!(info.busy_time, ms(50));
+    }
+
+    #[test]
+    fn many_pieces_too_small_for_one_burst_lose_nothing() {
+        let mut play = Play::established(&Config { nagle: false, ..plain() });
+        for n in 0..400 {
+            let mut piece = Bytes::from(stream(Pos(1 + n * 30), 30));
+            play.conn.send_bytes(&mut piece, play.now).expect("open");
+        }
+        let sent: alloc::vec::Vec<u8> =
+            play.bursts().iter().flat_map(|burst| burst.payload.iter().flatten().copied()).collect();
+        assert_eq!(sent, stream(Pos(1), 12_000));
     }
 }

@@ -128,15 +128,6 @@ impl Play {
         Play { conn: Connection::accept(cfg, &accepted, now), now }
     }
 
-    /// ESTABLISHED by a passive open.
-    pub(super) fn accepted(cfg: &Config) -> Play {
-        let mut play = Play::syn_received(cfg);
-        play.now += ms(10);
-        assert_eq!(play.receive(seg(A, 1, 1)), Verdict::Accepted);
-        assert_eq!(play.conn.poll_event(), Some(Event::Connected));
-        play
-    }
-
     /// A segment arrives. Timestamps are added where the connection uses them and the test gave none.
     pub(super) fn receive(&mut self, seg: Seg) -> Verdict {
         let mut options = seg.options;

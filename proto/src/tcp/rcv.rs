@@ -20,6 +20,8 @@ pub(super) struct ReceiveHalf {
     pub(super) queue: RecvQueue,
     /// Where the peer's FIN stands, once it has arrived; perhaps before data that is still missing.
     pub(super) fin: Option<Pos>,
+    /// Everything up to and with the FIN has arrived.
+    pub(super) fin_taken: bool,
     /// The right edge of the window as last advertised.
     pub(super) edge: Pos,
     /// The most that we offer as window, bytes.
@@ -45,13 +47,7 @@ pub(super) struct ReceiveHalf {
 impl ReceiveHalf {
     /// RCV.NXT: behind everything received in order, FIN included.
     pub(super) fn nxt(&self) -> Pos {
-        let data = self.queue.rcv_nxt();
-        data + u64::from(self.fin == Some(data))
-    }
-
-    /// True once everything up to and with the peer's FIN has arrived.
-    pub(super) fn fin_taken(&self) -> bool {
-        self.fin == Some(self.queue.rcv_nxt())
+        self.queue.rcv_nxt() + u64::from(self.fin_taken)
     }
 
     /// RCV.WND: what is left of the window as last advertised.
@@ -110,5 +106,75 @@ impl ReceiveHalf {
 
     fn seq(&self, pos: Pos) -> Seq {
         self.space.seq(pos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::play::*;
+    use super::super::*;
+    use crate::wire::Pos;
+    use proptest::prelude::*;
+
+    //= 9293/MUST-39
+    //= 9293/SHLD-14
+    #[test]
+    fn the_window_opens_by_no_less_than_a_segment() {
+        let cfg = Config { rcv_buf: 8000, quick_acks: 0, ..plain() };
+        let mut play = Play::established(&cfg);
+        assert_eq!(play.info().rcv_wnd, 4000);
+        for at in [1, 1461] {
+            play.receive(seg(A, at, 1).data(1460));
+        }
+        assert_eq!(play.bursts()[0].header.window, 1080);
+        play.read(1000).expect("data");
+        assert!(play.sent().is_empty(), "a thousand bytes more are less than a segment");
+        play.read(500).expect("data");
+        let update = play.bursts();
+        assert_eq!(describe(&update[0]), ". 1:1 ack 2921 ack-window-update");
+        assert_eq!(update[0].header.window, 2580);
+    }
+
+    #[test]
+    fn an_update_is_worth_a_segment_when_the_window_doubles() {
+        let mut play = Play::established(&Config::default());
+        for at in 0..20 {
+            play.receive(seg(A, 1 + at * 1448, 1).data(1448));
+        }
+        play.bursts();
+        play.read(100_000).expect("data");
+        assert!(play.sent().is_empty(), "more than half of it was open");
+        for at in 20..43 {
+            play.receive(seg(A, 1 + at * 1448, 1).data(1448));
+        }
+        play.bursts();
+        for at in 43..60 {
+            play.receive(seg(A, 1 + at * 1448, 1).data(1448));
+        }
+        play.bursts();
+        play.read(100_000).expect("data");
+        assert_eq!(play.sent(), [". 1:1 ack 86881 ack-window-update"]);
+    }
+
+    proptest! {
+        /// Whatever arrives and is read, the right edge never moves left and never promises more than the buffer.
+        #[test]
+        fn the_right_edge_never_moves_left(scaled: bool, steps in proptest::collection::vec((0_u16..3000, 0_usize..3000), 1..60)) {
+            let cfg = if scaled { Config { rcv_buf: 30_000, ..Config::default() } } else { Config { rcv_buf: 30_000, ..plain() } };
+            let mut play = Play::established(&cfg);
+            let mut edge = Pos(0);
+            for (arrive, read) in steps {
+                let nxt = play.info().rcv_nxt;
+                play.receive(seg(A, nxt.0, 1).data(usize::from(arrive)));
+                play.bursts();
+                play.read(read).expect("open");
+                play.bursts();
+                let inner = play.conn.inspect().expect("open");
+                prop_assert!(inner.rcv_edge >= edge);
+                edge = inner.rcv_edge;
+                let held = play.info().recv_queue as u64 + edge.since(play.info().rcv_nxt);
+                prop_assert!(held <= 15_000 + 128, "{held}");
+            }
+        }
     }
 }

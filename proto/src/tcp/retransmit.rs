@@ -24,7 +24,7 @@ impl Connection {
                 live.rcv.acks.demand(AckCause::Delayed);
                 Ok(())
             }
-            (Shape::Live(live), Timer::KeepAlive) => live.on_keepalive_timeout(&c.cfg),
+            (Shape::Live(live), Timer::KeepAlive) => live.on_keepalive_timeout(&c.cfg, now),
             (Shape::Live(live), Timer::Cork) => {
                 live.snd.hurry = live.snd.queue.end();
                 Ok(())
@@ -131,6 +131,8 @@ impl Live {
         }
         if c.released && self.state() == State::FinWait2 {
             c.timers.set_if_unarmed(Timer::FinWait2, now + c.cfg.fin_timeout);
+        } else {
+            c.timers.cancel(Timer::FinWait2);
         }
     }
 
@@ -170,3 +172,127 @@ impl Live {
 
 /// Like Linux: a corked segment waits no longer.
 const CORK: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::super::play::*;
+    use super::super::*;
+    use super::*;
+
+    //= 9293/MUST-18
+    //= 9293/MUST-19
+    //= 9293/MUST-20
+    //= 9293/SHLD-9
+    //= 9293/SHLD-10
+    //= 9293/SHLD-11
+    //= 6298#5.5
+    #[test]
+    fn data_that_nobody_acknowledges_is_sent_again_ever_more_slowly_until_r2() {
+        let mut play = Play::established(&plain());
+        play.write(3000);
+        play.bursts();
+        let sent = play.pass(Duration::from_secs(3600));
+        assert_eq!(sent.len(), 15, "tcp_retries2");
+        let at: alloc::vec::Vec<u64> = sent.iter().map(|(at, _)| *at).collect();
+        assert_eq!(at[..4], [210, 630, 1470, 3150]);
+        assert!(at.windows(2).all(|pair| pair[1] - pair[0] <= 120_000));
+        assert_eq!(sent[1].1, ". 1:1461 ack 1 retransmit-timeout 2", "one segment");
+        assert!(at[14] > 100_000, "R2 is at least 100 s away");
+        let soft = Event::SoftError(SoftError::ExcessiveRetransmissions);
+        assert_eq!(play.events(), [soft, Event::Closed(CloseReason::TimedOut)]);
+        assert!(play.conn.is_finished(), "no RST on the way out");
+    }
+
+    //= 9293/MUST-21
+    #[test]
+    fn r2_is_the_applications_to_choose() {
+        let mut play = Play::established(&plain());
+        play.conn.configure(|cfg| cfg.retries2 = 2, play.now);
+        play.write(10);
+        play.bursts();
+        assert_eq!(play.pass(Duration::from_secs(60)).len(), 2);
+        assert_eq!(play.conn.close_reason(), Some(CloseReason::TimedOut));
+    }
+
+    //= 6298#5.4
+    #[test]
+    fn after_a_timeout_everything_goes_again_in_slow_start() {
+        let mut play = Play::established(&plain());
+        play.write(14_600);
+        play.bursts();
+        assert_eq!(play.pass(ms(210)), [(210, ". 1:1461 ack 1 retransmit-timeout 1".into())]);
+        assert_eq!((play.info().snd_cwnd, play.info().snd_ssthresh), (1, 5));
+        play.receive(seg(A, 1, 1461));
+        assert_eq!(play.sent(), [". 1461:4381 ack 1 retransmit-after-timeout"]);
+        assert_eq!(play.info().backoff, 0);
+        play.receive(seg(A, 1, 14_601));
+        assert!(play.sent().is_empty(), "the peer had the rest all along");
+        assert_eq!(play.info().unacked, 0);
+        assert_eq!(play.conn.next_timeout(), None);
+    }
+
+    //= 6298#5.2
+    //= 6298#5.3
+    #[test]
+    fn every_new_acknowledgement_restarts_the_timer_and_the_last_stops_it() {
+        let mut play = Play::established(&plain());
+        play.write(2920);
+        play.bursts();
+        play.now += ms(100);
+        play.receive(seg(A, 1, 1461));
+        let (at, timer) = play.conn.next_timeout().expect("armed");
+        assert_eq!((at.since(play.now), timer), (play.info().rto, Timer::Retransmission));
+        play.receive(seg(A, 1, 2921));
+        assert_eq!(play.conn.next_timeout(), None);
+    }
+
+    #[test]
+    fn the_user_timeout_ends_what_makes_no_progress() {
+        let cfg = Config { user_timeout: Some(Duration::from_secs(5)), ..plain() };
+        let mut play = Play::established(&cfg);
+        play.pass(Duration::from_secs(60));
+        play.write(10);
+        play.bursts();
+        let sent = play.pass(Duration::from_secs(60));
+        assert!(sent.iter().all(|(at, _)| *at < 5000));
+        assert_eq!(play.conn.close_reason(), Some(CloseReason::TimedOut));
+        let mut play = Play::syn_sent(&cfg);
+        assert_eq!(play.pass(Duration::from_secs(60)).len(), 2);
+        assert_eq!(play.conn.close_reason(), Some(CloseReason::TimedOut));
+    }
+
+    #[test]
+    fn the_user_timeout_spares_a_peer_that_answers_probes() {
+        let cfg = Config { user_timeout: Some(Duration::from_secs(5)), ..plain() };
+        let mut play = Play::established(&cfg);
+        play.receive(seg(A, 1, 1).window(0));
+        play.write(10);
+        for _ in 0..5 {
+            let wait = play.conn.next_timeout().expect("probes").0.since(play.now);
+            play.pass(wait);
+            play.receive(seg(A, 1, 1).window(0));
+        }
+        play.receive(seg(A, 1, 1).window(0));
+        assert_eq!(play.state(), State::Established);
+    }
+
+    #[test]
+    fn probes_that_nobody_answers_end_the_connection() {
+        let mut play = Play::established(&Config { retries2: 3, ..plain() });
+        play.receive(seg(A, 1, 1).window(0));
+        play.write(10);
+        assert_eq!(play.pass(Duration::from_secs(60)).len(), 3);
+        assert_eq!(play.conn.close_reason(), Some(CloseReason::TimedOut));
+    }
+
+    #[test]
+    fn no_timer_is_due_again_at_once() {
+        let mut play = Play::established(&Config { keepalive: true, ..plain() });
+        play.write(3000);
+        play.bursts();
+        // The clock jumps by a day.
+        play.now += Duration::from_secs(86_400);
+        play.conn.on_timeout(play.now);
+        assert!(play.conn.next_timeout().is_none_or(|(at, _)| at > play.now));
+    }
+}

@@ -106,9 +106,12 @@ pub(super) struct Live {
     pub(super) closed_first: bool,
     /// When the last challenge ACK was sent (RFC 5961 7).
     pub(super) challenged: Option<Instant>,
-    /// When anything acceptable last arrived, and how many keep-alive probes have gone out since.
+    /// When anything acceptable last arrived.
     pub(super) heard: Instant,
+    /// Keep-alive probes since then.
     pub(super) keepalives: u8,
+    /// When the last of those was due.
+    pub(super) probed: Instant,
     /// The next keep-alive probe is due.
     pub(super) keepalive_due: bool,
 }
@@ -139,7 +142,7 @@ impl Live {
             // CLOSE in SYN-RECEIVED waits for ESTABLISHED if anything is queued (RFC 9293 3.10.4).
             return if snd.closing && snd.queue.is_empty() { State::FinWait1 } else { State::SynReceived };
         }
-        match (self.rcv.fin_taken(), snd.closing, self.closed_first) {
+        match (self.rcv.fin_taken, snd.closing, self.closed_first) {
             (false, false, _) => State::Established,
             (false, true, _) if snd.fin_acked() => State::FinWait2,
             (false, true, _) => State::FinWait1,
