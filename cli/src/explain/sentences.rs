@@ -331,18 +331,18 @@ sentences! {
     LAB_CAPTURE: "The capture at A, as tcpdump -n prints it:", "在A上抓包，按tcpdump -n的格式：";
     LAB_CALLS: "What the programs did", "应用进程做了什么";
     LAB_BEHIND: "What the capture at A cannot show", "A上的抓包看不到的";
-    LAB_LOST: "{time}  {segment}: lost on the link ({why})", "{time}  {segment}：在链路上丢失（{why}）";
-    LAB_LOST_SOME: "{time}  {segment}: {n} of its {all} segments lost on the link ({why})",
-        "{time}  {segment}：{all}个报文段中有{n}个在链路上丢失（{why}）";
-    LAB_DAMAGED: "{time}  {segment}: a bit was flipped on the link", "{time}  {segment}：在链路上有一位出错";
-    LAB_DOUBLED: "{time}  {segment}: doubled on the link; the copy arrives {later} later",
-        "{time}  {segment}：在链路上被复制，副本晚{later}到达";
-    LAB_HELD: "{time}  {segment}: held back on the link for {later}", "{time}  {segment}：在链路上滞留{later}";
-    LAB_DROPPED: "{time}  {segment}: {host} drops it: {why}", "{time}  {segment}：{host}将其丢弃：{why}";
-    LAB_ANSWERED: "{time}  {segment}: {host} does not accept it and answers: {why}",
-        "{time}  {segment}：{host}不接受并作答：{why}";
-    LAB_AGAIN: "{time}  {segment}: sent again by {host}: {why}", "{time}  {segment}：{host}重传：{why}";
-    LAB_STATE: "{time}  {host} goes from {from} to {to}", "{time}  {host}从{from}进入{to}";
+    LAB_LOST: "{segment}: lost on the link ({why})", "{segment}：在链路上丢失（{why}）";
+    LAB_LOST_SOME: "{segment}: {n} of its {all} segments lost on the link ({why})",
+        "{segment}：{all}个报文段中有{n}个在链路上丢失（{why}）";
+    LAB_DAMAGED: "{segment}: a bit was flipped on the link", "{segment}：在链路上有一位出错";
+    LAB_DOUBLED: "{segment}: doubled on the link; the copy arrives {later} later",
+        "{segment}：在链路上被复制，副本晚{later}到达";
+    LAB_HELD: "{segment}: held back on the link for {later}", "{segment}：在链路上滞留{later}";
+    LAB_DROPPED: "{segment}: {host} drops it: {why}", "{segment}：{host}将其丢弃：{why}";
+    LAB_ANSWERED: "{segment}: {host} does not accept it and answers: {why}",
+        "{segment}：{host}不接受并作答：{why}";
+    LAB_AGAIN: "{segment}: sent again by {host}: {why}", "{segment}：{host}重传：{why}";
+    LAB_STATE: "{host} goes from {from} to {to}", "{host}从{from}进入{to}";
     LAB_STATES: "The states that both hosts really went through", "两端实际经过的状态";
     LAB_MORE: "... and {n} more; --pcap FILE --reasons all has every one.", "……另有{n}条；--pcap FILE --reasons all 中有全部。";
     LAB_LOSS_DICE: "by chance", "偶然";

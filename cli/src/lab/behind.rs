@@ -8,7 +8,7 @@ use tidegate_lab::app::App;
 use tidegate_lab::app::script::{Done, Gave, Step};
 use tidegate_lab::glimpse::Glimpse;
 use tidegate_lab::link::{Fate, Loss, Passage};
-use tidegate_lab::scenario::Stage;
+use tidegate_lab::scenario::{Scenario, Stage};
 use tidegate_lab::world::{Change, HostId, Moment, Sighting, Way};
 use tidegate_proto::net::Cause;
 use tidegate_proto::tcp::{self, DropReason, RetransmitCause, Verdict};
@@ -17,12 +17,16 @@ use tidegate_proto::trace::comment;
 use tidegate_proto::wire::{Flags, FourTuple, Seq};
 
 use super::time_of_day;
+use crate::explain::layout;
+use crate::explain::render::WIDTH;
 use crate::explain::sentences::{self as say, Lang};
 
 /// Collects what happened behind the scene.
 pub(super) struct Behind {
     lang: Lang,
     a: HostId,
+    /// Of downloads without number, the ladders show the states well enough.
+    one_story: bool,
     /// Initial sequence numbers by sender, so that numbers read as in the capture above.
     origins: Vec<(FourTuple, Seq)>,
     events: Lines,
@@ -32,25 +36,35 @@ pub(super) struct Behind {
 /// Lines up to a bound, and how many more there were.
 #[derive(Default)]
 struct Lines {
-    kept: Vec<String>,
+    /// When, and what.
+    kept: Vec<(String, String)>,
     more: u64,
 }
 
 impl Lines {
-    fn push(&mut self, line: String) {
-        if self.kept.len() < MOST_LINES { self.kept.push(line) } else { self.more += 1 }
+    fn push(&mut self, at: Instant, line: String) {
+        if self.kept.len() < MOST_LINES { self.kept.push((time_of_day(at), line)) } else { self.more += 1 }
     }
 }
 
 impl Behind {
-    pub(super) fn new(stage: &Stage, lang: Lang) -> Self {
-        Behind { lang, a: stage.a.host, origins: Vec::new(), events: Lines::default(), states: Lines::default() }
+    pub(super) fn new(scenario: &Scenario, stage: &Stage, lang: Lang) -> Self {
+        let one_story = scenario.name != "article";
+        Behind {
+            lang,
+            a: stage.a.host,
+            one_story,
+            origins: Vec::new(),
+            events: Lines::default(),
+            states: Lines::default(),
+        }
     }
 
     pub(super) fn on_moment(&mut self, moment: &Moment) {
         match moment {
             Moment::Frame(sighting) => self.on_frame(sighting),
-            Moment::State(change) => self.on_change(change),
+            Moment::State(change) if self.one_story => self.on_change(change),
+            Moment::State(_) => {}
         }
     }
 
@@ -58,18 +72,17 @@ impl Behind {
     pub(super) fn tell(&self, stage: &Stage) -> String {
         let mut out = String::new();
         let calls = self.calls(stage);
-        for (title, lines) in
-            [(&say::LAB_CALLS, &calls), (&say::LAB_BEHIND, &self.events), (&say::LAB_STATES, &self.states)]
-        {
+        let parts = [(&say::LAB_CALLS, &calls), (&say::LAB_BEHIND, &self.events), (&say::LAB_STATES, &self.states)];
+        for (title, lines) in parts {
             if lines.kept.is_empty() {
                 continue;
             }
             out += &format!("\n{}\n\n", title.say(self.lang, &[]));
-            for line in &lines.kept {
-                out += &format!("  {line}\n");
+            for (time, line) in &lines.kept {
+                out += &layout::wrap(line, &format!("  {time}  "), WIDTH);
             }
             if lines.more > 0 {
-                out += &format!("  {}\n", say::LAB_MORE.say(self.lang, &[("n", &lines.more)]));
+                out += &layout::wrap(&say::LAB_MORE.say(self.lang, &[("n", &lines.more)]), "  ", WIDTH);
             }
         }
         out
@@ -77,16 +90,15 @@ impl Behind {
 
     fn on_frame(&mut self, sighting: &Sighting) {
         let Some(segment) = self.describe(sighting) else { return };
-        let (time, host) = (time_of_day(sighting.at), self.name(sighting.port.host));
+        let (at, host) = (sighting.at, self.name(sighting.port.host));
         match &sighting.way {
             Way::Out(passages) => {
                 if let Some(Cause::Tcp(tcp::Cause::Retransmit(why))) = sighting.origin.cause {
                     let why = self.again(why);
-                    let line = say::LAB_AGAIN
-                        .say(self.lang, &[("time", &time), ("segment", &segment), ("host", &host), ("why", &why)]);
-                    self.events.push(line);
+                    let line = say::LAB_AGAIN.say(self.lang, &[("segment", &segment), ("host", &host), ("why", &why)]);
+                    self.events.push(at, line);
                 }
-                self.on_passages(passages, &time, &segment, sighting.at);
+                self.on_passages(passages, &segment, at);
             }
             Way::In(Verdict::Accepted) => {}
             Way::In(Verdict::Answered(why) | Verdict::Dropped(why)) => {
@@ -95,14 +107,12 @@ impl Behind {
                     _ => &say::LAB_DROPPED,
                 };
                 let why = self.drop(*why);
-                self.events.push(
-                    sentence.say(self.lang, &[("time", &time), ("segment", &segment), ("host", &host), ("why", &why)]),
-                );
+                self.events.push(at, sentence.say(self.lang, &[("segment", &segment), ("host", &host), ("why", &why)]));
             }
         }
     }
 
-    fn on_passages(&mut self, passages: &[Passage], time: &str, segment: &str, at: Instant) {
+    fn on_passages(&mut self, passages: &[Passage], segment: &str, at: Instant) {
         let lost: Vec<Loss> = passages
             .iter()
             .filter_map(|p| match p.fate {
@@ -115,34 +125,31 @@ impl Behind {
             let (n, all) = (lost.len(), passages.len());
             let sentence = if all == 1 { &say::LAB_LOST } else { &say::LAB_LOST_SOME };
             let values: &[(&str, &dyn std::fmt::Display)] =
-                &[("time", &time), ("segment", &segment), ("why", &why), ("n", &n), ("all", &all)];
-            self.events.push(sentence.say(self.lang, values));
+                &[("segment", &segment), ("why", &why), ("n", &n), ("all", &all)];
+            self.events.push(at, sentence.say(self.lang, values));
         }
         for passage in passages {
             let Fate::Arrives(arrival) = passage.fate else { continue };
             if passage.corrupted {
-                self.events.push(say::LAB_DAMAGED.say(self.lang, &[("time", &time), ("segment", &segment)]));
+                self.events.push(at, say::LAB_DAMAGED.say(self.lang, &[("segment", &segment)]));
             }
             if let Some(copy) = passage.copy {
                 let later = copy.since(arrival);
-                let values: &[(&str, &dyn std::fmt::Display)] =
-                    &[("time", &time), ("segment", &segment), ("later", &later)];
-                self.events.push(say::LAB_DOUBLED.say(self.lang, values));
+                let values: &[(&str, &dyn std::fmt::Display)] = &[("segment", &segment), ("later", &later)];
+                self.events.push(at, say::LAB_DOUBLED.say(self.lang, values));
             }
             if passage.held {
                 let later = arrival.since(at);
-                let values: &[(&str, &dyn std::fmt::Display)] =
-                    &[("time", &time), ("segment", &segment), ("later", &later)];
-                self.events.push(say::LAB_HELD.say(self.lang, values));
+                let values: &[(&str, &dyn std::fmt::Display)] = &[("segment", &segment), ("later", &later)];
+                self.events.push(at, say::LAB_HELD.say(self.lang, values));
             }
         }
     }
 
     fn on_change(&mut self, change: &Change) {
-        let (time, host) = (time_of_day(change.at), self.name(change.host));
-        let values: &[(&str, &dyn std::fmt::Display)] =
-            &[("time", &time), ("host", &host), ("from", &change.from), ("to", &change.to)];
-        self.states.push(say::LAB_STATE.say(self.lang, values));
+        let host = self.name(change.host);
+        let values: &[(&str, &dyn std::fmt::Display)] = &[("host", &host), ("from", &change.from), ("to", &change.to)];
+        self.states.push(change.at, say::LAB_STATE.say(self.lang, values));
     }
 
     /// A segment in a few words: `A > B [P.] seq 1:22`, numbers as tcpdump counts them.
@@ -156,7 +163,12 @@ impl Behind {
             self.origins.push((key, seq));
         }
         let origin = self.origins.iter().find(|(known, _)| *known == key).map_or(Seq(0), |(_, seq)| *seq);
-        let start = u64::from(seq.0.wrapping_sub(origin.0));
+        // What is nowhere near this conversation is shown as it stands in the header.
+        let relative = |seq: Seq, origin: Seq| match seq.distance(origin) {
+            0.. => u64::from(seq.0.wrapping_sub(origin.0)),
+            _ => u64::from(seq.0),
+        };
+        let start = relative(seq, origin);
         let range = match tcp.payload {
             0 if flags.any(Flags::SYN | Flags::FIN) => format!(", seq {start}"),
             0 => String::new(),
@@ -164,7 +176,7 @@ impl Behind {
         };
         let ack = self.origins.iter().find(|(known, _)| *known == key.reversed()).map(|(_, seq)| *seq);
         let ack = match ack {
-            Some(origin) if flags.has(Flags::ACK) => format!(", ack {}", tcp.header.ack.0.wrapping_sub(origin.0)),
+            Some(origin) if flags.has(Flags::ACK) => format!(", ack {}", relative(tcp.header.ack, origin)),
             _ => String::new(),
         };
         Some(format!("{from} > {to} [{flags}]{range}{ack}"))
@@ -183,7 +195,7 @@ impl Behind {
         let mut lines = Lines::default();
         for (at, name, done) in all {
             if let Some(call) = call(done) {
-                lines.push(format!("{}  {name}: {call}", time_of_day(at)));
+                lines.push(at, format!("{name}: {call}"));
             }
         }
         lines
@@ -265,14 +277,15 @@ fn call(done: &Done) -> Option<String> {
         Step::Close => "shutdown(write)".to_owned(),
         Step::Abort => "abort()".to_owned(),
         Step::Release => "close()".to_owned(),
-        Step::Over => "...".to_owned(),
+        Step::Over => "the connection is over".to_owned(),
     };
     Some(match done.gave {
         Gave::Fine => call,
         Gave::Bytes(0) => format!("{call} = end of stream"),
         Gave::Bytes(n) => format!("{call} = {n}"),
-        Gave::Ended(why) => format!("{call} = {why:?}"),
-        Gave::Refused(why) => format!("{call} = {why:?}"),
+        Gave::Ended(why) => format!("{call}: {why:?}"),
+        Gave::Refused(why) => format!("{call}: {why:?}"),
+        Gave::Warned(why) => format!("warned: {why:?}"),
     })
 }
 

@@ -67,7 +67,7 @@ impl<'a> Play<'a> {
             line: String::new(),
             shown: 0,
             explainer: Explainer::new(Detail::First(FEW)),
-            behind: Behind::new(stage, args.lang),
+            behind: Behind::new(scenario, stage, args.lang),
             json: args.json.then(|| Json::new(stage)),
             file,
             progress: progress(args, settings),
@@ -120,11 +120,10 @@ impl<'a> Play<'a> {
             writeln!(self.out, "{}", json.end(stage, outcome))?;
         } else if !self.args.quiet {
             let style = Style { lang: self.args.lang, colour: wants_colour(), ..Style::default() };
-            writeln!(self.out)?;
-            if !story.reports.is_empty() {
-                self.out.write_all(story.tell(style).as_bytes())?;
-            }
             self.out.write_all(self.behind.tell(stage).as_bytes())?;
+            if !story.reports.is_empty() {
+                write!(self.out, "\n{}", story.tell(style))?;
+            }
         }
         Ok(self.out.flush()?)
     }

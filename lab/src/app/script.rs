@@ -8,8 +8,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use tidegate_proto::net::{SocketError, SocketId};
-use tidegate_proto::tcp::{CloseReason, ConnError, Read, State};
+use tidegate_proto::net::{Event, SocketError, SocketId};
+use tidegate_proto::tcp::{self, CloseReason, ConnError, Read, SoftError, State};
 use tidegate_proto::time::{Duration, Instant};
 
 use super::{Content, Trouble, Turn};
@@ -67,6 +67,8 @@ pub enum Gave {
     Ended(CloseReason),
     /// It was refused.
     Refused(SocketError),
+    /// Nothing yet, but the stack says that something is wrong.
+    Warned(SoftError),
 }
 
 /// A call that has returned.
@@ -137,6 +139,14 @@ impl Script {
     }
 
     pub(super) fn turn(&mut self, turn: &mut Turn<'_>) {
+        for (socket, event) in turn.events {
+            if let Event::Tcp(tcp::Event::SoftError(error)) = event
+                && Some(*socket) == self.socket
+                && let Some(&step) = self.steps.get(self.next)
+            {
+                self.done.push(Done { at: turn.now, step, gave: Gave::Warned(*error) });
+            }
+        }
         while let Some(&step) = self.steps.get(self.next) {
             let since = *self.since.get_or_insert(turn.now);
             let gave = match self.play(step, since, turn) {

@@ -6,7 +6,7 @@
 
 use tidegate_proto::time::Duration;
 
-use super::open::{PORT, short_talk};
+use super::open::{A_MOMENT, PORT, short_talk};
 use super::{Settings, Stage};
 use crate::app::script::Step;
 use crate::link::{Act, Rule};
@@ -42,6 +42,7 @@ pub(super) fn half_close(settings: &Settings) -> Stage {
             Step::Connect { local, remote },
             Step::Connected,
             Step::Say("everything you have, please\n"),
+            A_MOMENT,
             Step::Close,
             Step::Read(20_000),
             Step::Eof,
@@ -54,6 +55,7 @@ pub(super) fn half_close(settings: &Settings) -> Stage {
             Step::Eof,
             Step::Wait(Duration::from_millis(100)),
             Step::Write(20_000),
+            A_MOMENT,
             Step::Close,
             Step::Release,
         ],

@@ -6,7 +6,7 @@
 
 use tidegate_proto::time::Duration;
 
-use super::open::{PORT, short_talk};
+use super::open::{A_MOMENT, PORT, short_talk};
 use super::{Settings, Stage};
 use crate::app::script::Step;
 use crate::link::{Act, Rule};
@@ -39,6 +39,7 @@ pub(super) fn old_segment(settings: &Settings) -> Stage {
             Step::Connect { local, remote },
             Step::Connected,
             Step::Say("the first connection\n"),
+            A_MOMENT,
             Step::Close,
             Step::Eof,
             Step::Release,
@@ -47,6 +48,7 @@ pub(super) fn old_segment(settings: &Settings) -> Stage {
             Step::Connected,
             Step::Wait(Duration::from_secs(1) + settings.link.delay * 8),
             Step::Say("the second connection\n"),
+            A_MOMENT,
             Step::Close,
             Step::Eof,
             Step::Release,
@@ -56,11 +58,13 @@ pub(super) fn old_segment(settings: &Settings) -> Stage {
             Step::Accept,
             Step::ReadOnce(100),
             Step::Eof,
+            A_MOMENT,
             Step::Close,
             Step::Release,
             Step::Accept,
             Step::ReadOnce(100),
             Step::Eof,
+            A_MOMENT,
             Step::Close,
             Step::Release,
         ],

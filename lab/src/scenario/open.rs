@@ -21,10 +21,11 @@ pub(super) fn simultaneous_open(settings: &Settings) -> Stage {
             Step::Connected,
             Step::Say(text),
             Step::ReadOnce(100),
+            A_MOMENT,
         ]
     };
     let a_steps = [&call(a, b, "A calls B\n")[..], &[Step::Close, Step::Eof, Step::Release]].concat();
-    let b_steps = [&call(b, a, "B calls A\n")[..], &[Step::Eof, Step::Close, Step::Release]].concat();
+    let b_steps = [&call(b, a, "B calls A\n")[..], &[Step::Eof, A_MOMENT, Step::Close, Step::Release]].concat();
     stage.add_scripts(&a_steps, &b_steps);
     stage
 }

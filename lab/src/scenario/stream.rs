@@ -7,7 +7,7 @@
 use tidegate_proto::tcp;
 use tidegate_proto::time::Duration;
 
-use super::open::PORT;
+use super::open::{A_MOMENT, PORT};
 use super::stage::{A_WRITES, B_WRITES};
 use super::{Settings, Stage};
 use crate::app::pump::{CloseWhen, Open, PumpConfig};
@@ -27,6 +27,7 @@ pub(super) fn zero_window(settings: &Settings) -> Stage {
             Step::Wait(Duration::from_secs(2)),
             Step::Read(30_000),
             Step::Eof,
+            A_MOMENT,
             Step::Close,
             Step::Release,
         ],
@@ -85,6 +86,7 @@ pub(super) fn byte_stream(settings: &Settings) -> Stage {
             Step::Wait(Duration::from_millis(100) + settings.link.delay * 4),
             Step::ReadOnce(1_000),
             Step::Eof,
+            A_MOMENT,
             Step::Close,
             Step::Release,
         ],

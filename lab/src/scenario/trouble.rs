@@ -39,7 +39,10 @@ pub(super) fn reset_in_transfer(settings: &Settings) -> Stage {
 /// B loses power while A sends: A tries again and again, ever more slowly, tells its program after R1 and gives up
 /// after R2.
 pub(super) fn peer_vanishes(settings: &Settings) -> Stage {
-    let mut stage = Stage::new(settings);
+    // As if a router stood between them: on one link A would soon find nobody to answer its ARP, and send nothing.
+    let mut settings = settings.clone();
+    settings.stack.host.neighbour_lifetime = Duration::from_secs(86_400);
+    let mut stage = Stage::new(&settings);
     let (local, remote) = (stage.a_socket(), stage.b_socket(PORT));
     stage.add_scripts(
         &[Step::Until(stage.start), Step::Connect { local, remote }, Step::Connected, Step::Write(100_000), Step::Over],
