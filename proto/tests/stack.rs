@@ -16,7 +16,7 @@ use tidegate_proto::time::{Duration, Instant};
 use tidegate_proto::wire::checksum::portable;
 use tidegate_proto::wire::eth::{self, MacAddr};
 use tidegate_proto::wire::icmp::{Echo, V4, V6};
-use tidegate_proto::wire::{Ecn, Flags, Header, Options, Seq, Timestamps, frame, ip, ipv4, ipv6};
+use tidegate_proto::wire::{Ecn, Flags, FourTuple, Header, Options, Seq, Timestamps, frame, ip, ipv4, ipv6};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -225,7 +225,7 @@ fn the_syn_ack_comes_again_and_again_and_then_no_more() {
     let to = pair.addr(B, 80);
     pair.b.listen(to, 8).unwrap();
     pair.deliver(B, segment(A, 5000, 80, Flags::SYN, Seq(1), Seq(0), &Options::default()));
-    pair.lose = |_, _| true;
+    pair.lose = Box::new(|_| true);
     pair.run_to_the_end();
     // 1 + 2 + 4 + 8 + 16 + 32 s after the first.
     let syn_acks: Vec<Duration> =
@@ -249,7 +249,7 @@ fn a_flood_of_syns_fills_a_bounded_queue() {
     assert_eq!(pair.b.population().half_open, 128);
     assert_eq!(pair.b.counters().req_q_full_drop, 10_000 - 128);
     assert_eq!(pair.verdicts.last(), Some(&(B, Verdict::Dropped(DropReason::ListenOverflow))));
-    pair.lose = |_, _| true;
+    pair.lose = Box::new(|_| true);
     pair.run_to_the_end();
     assert_eq!(pair.b.population().half_open, 0);
 }
@@ -306,6 +306,77 @@ fn an_old_duplicate_does_not_reopen_a_connection_in_time_wait() {
     assert_eq!(pair.b.population().time_wait, 1);
     assert_eq!(pair.deliver(B, old_syn), Verdict::Answered(DropReason::Paws));
     assert_eq!(pair.b.population().time_wait, 1);
+}
+
+/// The article's second question: the last ACK is lost, the FIN comes again, and 2 MSL start again.
+//= 9293/MUST-13
+#[test]
+fn a_lost_last_ack_is_sent_again_from_time_wait() {
+    let mut pair = Pair::new(Kind::RawIp);
+    let to = pair.addr(B, 80);
+    let (a, b) = pair.establish(to);
+    let now = pair.now;
+    pair.a.release(a, now);
+    pair.run_for(MS(1));
+    let before = pair.log.len();
+    pair.lose = Box::new(|sent| sent.from == A);
+    pair.b.release(b, pair.now);
+    pair.run_for(MS(100));
+    assert_eq!(story(&pair).split(", ").skip(before).collect::<Vec<_>>(), ["B F.", "A ."]);
+    pair.lose = Box::new(|_| false);
+    pair.run_for(Duration::from_secs(2));
+    assert_eq!(story(&pair).split(", ").skip(before).collect::<Vec<_>>(), ["B F.", "A .", "B F.", "A ."]);
+    let again = pair.log.last().unwrap();
+    assert_eq!(again.cause, Cause::Tcp(tcp::Cause::Ack(tcp::AckCause::TimeWait)));
+    let again = again.at;
+    assert_eq!(pair.b.population(), Population::default());
+    pair.run_to_the_end();
+    assert_eq!(pair.now, again + Duration::from_secs(60));
+    assert_eq!(pair.a.population(), Population::default());
+}
+
+/// text on a SYN is not kept, and comes again.
+#[test]
+fn data_on_a_syn_is_sent_again() {
+    let mut pair = Pair::new(Kind::RawIp);
+    let to = pair.addr(B, 80);
+    let listener = pair.b.listen(to, 1).unwrap();
+    let options = Options { mss: Some(1460), ..Options::default() };
+    let with_text = |flags, seq, ack: Seq, text: &[u8]| {
+        let (src, dst) = ([192, 168, 131, 132].into(), [192, 168, 131, 138].into());
+        let ip = ip::Header::V4(ipv4_header(src, dst, ip::protocol::TCP));
+        let (options, window) = (options.clone(), 1000);
+        let header = Header { src_port: 9, dst_port: 80, seq, ack, flags, options, window, urgent: 0 };
+        let head = frame::emit_tcp(None, &ip, &header, &[text], portable);
+        Bytes::from([&head[..], text].concat())
+    };
+    assert_eq!(pair.deliver(B, with_text(Flags::SYN, Seq(99), Seq(0), b"early")), Verdict::Accepted);
+    pair.drain();
+    let syn_ack = frame::Tcp::parse(pair.link, &pair.log[0].bytes, None).unwrap().tcp;
+    assert_eq!(syn_ack.ack, Seq(100), "the SYN and nothing else");
+    assert_eq!(pair.deliver(B, with_text(Flags::ACK, Seq(100), syn_ack.seq + 1, b"early")), Verdict::Accepted);
+    pair.drain();
+    let now = pair.now;
+    let b = pair.b.accept(listener, now).expect("text that acknowledges completes the handshake");
+    assert_eq!(pair.read_all(B, b), b"early");
+}
+
+/// RFC 9293 3.10.7.4, second: a half-open record that is reset leaves its listener as it was.
+//= 9293/MUST-11
+#[test]
+fn a_reset_half_open_connection_returns_to_listen() {
+    let mut pair = Pair::new(Kind::RawIp);
+    let to = pair.addr(B, 80);
+    pair.b.listen(to, 1).unwrap();
+    let none = Options::default();
+    pair.deliver(B, segment(A, 5000, 80, Flags::SYN, Seq(7), Seq(0), &none));
+    let key = FourTuple::new(to, pair.addr(A, 5000));
+    assert_eq!(pair.b.state_of(&key), State::SynReceived);
+    assert_eq!(pair.b.half_opens().collect::<Vec<_>>(), [key]);
+    assert_eq!(pair.deliver(B, segment(A, 5000, 80, Flags::RST, Seq(8), Seq(0), &none)), Verdict::Accepted);
+    assert_eq!(pair.b.state_of(&key), State::Listen);
+    assert_eq!(pair.b.state_of(&FourTuple::new(pair.addr(B, 81), key.remote())), State::Closed);
+    assert_eq!(pair.b.population().half_open, 0);
 }
 
 ///
@@ -453,7 +524,7 @@ fn unicast_packets_in_broadcast_frames_are_ignored() {
 fn icmp_errors_find_their_connection() {
     let mut pair = Pair::new(Kind::RawIp);
     let to = pair.addr(B, 80);
-    pair.lose = |_, _| true;
+    pair.lose = Box::new(|_| true);
     let a = pair.a.connect(None, to, pair.now).unwrap();
     pair.drain();
     let syn = pair.log[0].bytes.clone();

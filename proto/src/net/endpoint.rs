@@ -125,6 +125,11 @@ impl Stack {
         self.endpoint(socket.index).filter(|endpoint| is_current && endpoint.owner == Owner::Application)
     }
 
+    pub(super) fn held_mut(&mut self, socket: SocketId) -> Result<&mut Endpoint, SocketError> {
+        self.held(socket).ok_or(SocketError::BadSocket)?;
+        self.endpoint_mut(socket.index).ok_or(SocketError::BadSocket)
+    }
+
     /// Does something to a connection that an application holds.
     pub(super) fn with_connection<T>(
         &mut self,
@@ -133,9 +138,7 @@ impl Stack {
         call: impl FnOnce(&mut Connection) -> T,
     ) -> Result<T, SocketError> {
         self.advance(now);
-        self.held(socket).ok_or(SocketError::BadSocket)?;
-        let endpoint = self.endpoint_mut(socket.index).ok_or(SocketError::BadSocket)?;
-        let result = call(&mut endpoint.connection);
+        let result = call(&mut self.held_mut(socket)?.connection);
         self.touch(socket.index);
         Ok(result)
     }

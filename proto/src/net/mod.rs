@@ -247,18 +247,14 @@ impl Stack {
     pub fn set_dscp(&mut self, socket: SocketId, dscp: u8) -> Result<(), SocketError> {
         //= 9293/MUST-48
         //= 9293/SHLD-21
-        self.held(socket).ok_or(SocketError::BadSocket)?;
-        let endpoint = self.endpoint_mut(socket.index).ok_or(SocketError::BadSocket)?;
-        endpoint.path.dscp = dscp & 0x3f;
+        self.held_mut(socket)?.path.dscp = dscp & 0x3f;
         Ok(())
     }
 
     /// Sets the TTL or hop limit of what the connection sends (MUST-49).
     pub fn set_ttl(&mut self, socket: SocketId, ttl: u8) -> Result<(), SocketError> {
         //= 9293/MUST-49
-        self.held(socket).ok_or(SocketError::BadSocket)?;
-        let endpoint = self.endpoint_mut(socket.index).ok_or(SocketError::BadSocket)?;
-        endpoint.path.ttl = ttl.max(1);
+        self.held_mut(socket)?.path.ttl = ttl.max(1);
         Ok(())
     }
 

@@ -183,9 +183,9 @@ pub const SYSCTLS: &[Sysctl] = &[
     },
     Sysctl {
         name: "tcp_rto_min_us",
-        expects: "microseconds, 1 to 200000",
+        expects: "microseconds, 1 to 120000000",
         about: "the floor of 4*RTTVAR in the retransmission timeout",
-        set: |config, value| set(&mut config.tcp.rto_min, number(value, 1, 200_000).map(Duration::from_micros)),
+        set: |config, value| set(&mut config.tcp.rto_min, number(value, 1, 120_000_000).map(Duration::from_micros)),
     },
     Sysctl {
         name: "tcp_sack",

@@ -61,7 +61,7 @@ pub struct Pair {
     pub verdicts: Vec<(Side, Verdict)>,
     pub events: Vec<(Side, SocketId, Event)>,
     /// Decides which frames are lost.
-    pub lose: fn(&Sent, &[Sent]) -> bool,
+    pub lose: Box<dyn FnMut(&Sent) -> bool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,7 +100,7 @@ impl Pair {
             log: Vec::new(),
             verdicts: Vec::new(),
             events: Vec::new(),
-            lose: |_, _| false,
+            lose: Box::new(|_| false),
         }
     }
 
@@ -138,7 +138,7 @@ impl Pair {
         for bytes in offload::split(frame, self.link, portable) {
             self.judge(&bytes);
             let sent = Sent { at: self.now, from, cause: frame.cause, bytes };
-            if !(self.lose)(&sent, &self.log) {
+            if !(self.lose)(&sent) {
                 self.wire.push_back(sent.clone());
             }
             self.log.push(sent);
@@ -153,7 +153,8 @@ impl Pair {
         }
         .unwrap_or_else(|error| panic!("{error}: {bytes:02x?}"));
         let start = if self.link == Link::Ethernet { 14 } else { 0 };
-        assert!(bytes.len() - start <= usize::from(self.mtu), "{} bytes", bytes.len());
+        let len = bytes.len() - start;
+        assert!(len <= usize::from(self.mtu), "{len} bytes: {:?}", Tcp::parse(self.link, bytes, None));
         match (&packet.net, &packet.transport) {
             (Some(NetSlice::Ipv4(ip)), transport) => {
                 let header = ip.header().to_header();
