@@ -9,6 +9,9 @@ mod pcapng;
 mod stream;
 pub(crate) mod text;
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;

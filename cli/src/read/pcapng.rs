@@ -113,16 +113,18 @@ impl Reader {
     }
 
     fn describe(&self, block: &InterfaceDescriptionBlock) -> Result<Described, Failure> {
-        let Some(resolution) = block.ts_resolution().filter(|&units| units > 0) else {
+        let Some(resolution) = units_per_second(block.if_tsresol) else {
             return Err(self.stream.damage("an interface has no usable time resolution"));
         };
-        let name = block.options.iter().find(|option| option.code == OptionCode::IfName).map(text);
+        let find = |code| block.options.iter().find(|option: &&PcapNGOption| option.code == code);
+        let long = if self.section.big_endian { i64::from_be_bytes } else { i64::from_le_bytes };
+        let offset = find(OptionCode::IfTsoffset).and_then(|o| o.as_bytes().ok()?.first_chunk().copied());
         let interface = Interface {
             link_type: u32::try_from(block.linktype.0).unwrap_or(0),
             snaplen: if matches!(block.snaplen, 0 | 0x8000_0000..) { LONGEST } else { block.snaplen },
-            name,
+            name: find(OptionCode::IfName).map(text),
         };
-        Ok(Described { interface, resolution, offset: block.ts_offset() })
+        Ok(Described { interface, resolution, offset: offset.map_or(0, long) })
     }
 
     fn enhanced(&self, block: &Bytes, packet: &EnhancedPacketBlock, number: u64) -> Result<Packet, Failure> {
@@ -179,6 +181,14 @@ impl Described {
     fn nanoseconds(&self, units: u64) -> u64 {
         let since = i128::from(units) * NANOS / i128::from(self.resolution) + i128::from(self.offset) * NANOS;
         u64::try_from(since.max(0)).unwrap_or(u64::MAX)
+    }
+}
+
+/// What option if_tsresol means: a power of ten or, with the highest bit, of two. The decoder knows only the former.
+fn units_per_second(resolution: u8) -> Option<u64> {
+    match resolution & 0x80 {
+        0 => 10u64.checked_pow(resolution.into()),
+        _ => 1u64.checked_shl((resolution & 0x7f).into()),
     }
 }
 

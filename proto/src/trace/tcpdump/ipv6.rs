@@ -114,21 +114,7 @@ impl Packet<'_> {
                 }
                 HOP_BY_HOP => {
                     seen_hop_by_hop = true;
-                    line.protocol = "hbhopt";
-                    let _length = bytes.u8(1)?;
-                    let options = Options { name: "HBH", protocol: "hbhopt", is_hop_by_hop: true, payload_length };
-                    let mut jumbo = Jumbo::default();
-                    let printed = options.print(line, bytes, &mut jumbo);
-                    if payload_length == 0 {
-                        let Some(length) = jumbo.length else {
-                            if printed.is_err() {
-                                line.cut_short();
-                            }
-                            return complain(line, "[No valid Jumbo Payload Hop-by-Hop option found]");
-                        };
-                        payload_length = length;
-                    }
-                    Some(printed?)
+                    print_hop_by_hop(line, bytes, &mut payload_length)?
                 }
                 DESTINATION => {
                     let options = Options { name: "DSTOPT", protocol: "dstopt", is_hop_by_hop: false, payload_length };
@@ -151,6 +137,27 @@ impl Packet<'_> {
             at += advance;
         }
     }
+}
+
+/// The hop-by-hop options, which may tell an absent length. `None` if they do not.
+fn print_hop_by_hop(line: &mut Line, bytes: Captured, payload_length: &mut u32) -> Result<Option<u32>, CutShort> {
+    line.protocol = "hbhopt";
+    let _length = bytes.u8(1)?;
+    let is_told = *payload_length != 0;
+    let options = Options { name: "HBH", protocol: "hbhopt", is_hop_by_hop: true, payload_length: *payload_length };
+    let mut jumbo = Jumbo::default();
+    let printed = options.print(line, bytes, &mut jumbo);
+    match jumbo.length {
+        _ if is_told => {}
+        Some(length) => *payload_length = length,
+        None => {
+            if printed.is_err() {
+                line.cut_short();
+            }
+            return complain(line, "[No valid Jumbo Payload Hop-by-Hop option found]");
+        }
+    }
+    printed.map(Some)
 }
 
 /// What is behind the last extension header.
