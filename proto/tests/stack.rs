@@ -26,6 +26,13 @@ fn story(pair: &Pair) -> String {
     told.join(", ")
 }
 
+/// One lock around one stack is all that a program with threads needs.
+#[test]
+fn a_stack_can_move_between_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<Stack>();
+}
+
 #[test]
 fn a_handshake_and_a_close_leave_nothing_behind() {
     for (kind, ipv6) in [(Kind::Ethernet, false), (Kind::Ethernet, true), (Kind::RawIp, false), (Kind::RawIp, true)] {
@@ -199,6 +206,7 @@ fn unaccepted_connections_end_with_their_listener() {
     pair.b.close(listener, now).unwrap();
     pair.run_for(MS(1));
     assert_eq!(pair.a.close_reason(client), Some(CloseReason::Reset));
+    assert_eq!((pair.a.counters().estab_resets, pair.b.counters().estab_resets), (1, 1));
     assert_eq!(pair.b.population(), Population::default());
     assert_eq!(pair.b.state(listener), State::Closed);
 }

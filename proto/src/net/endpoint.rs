@@ -12,9 +12,8 @@ use super::route::{self, Route};
 use super::wheel::TimerId;
 use super::{Event, IfaceId, Population, SocketError, SocketId, Stack, TimerKey};
 use crate::listen::Listener;
-use crate::tcp::{CloseReason, Connection};
+use crate::tcp::{CloseReason, Connection, State};
 use crate::time::Instant;
-use crate::wire::FourTuple;
 
 /// What a [`SocketId`] names.
 #[derive(Clone, Debug)]
@@ -36,6 +35,8 @@ pub(super) struct Endpoint {
     is_eventful: bool,
     /// Its four-tuple leads elsewhere by now, or nowhere.
     is_detached: bool,
+    /// The state in which it last settled.
+    settled: State,
 }
 
 /// Who holds a connection.
@@ -63,6 +64,7 @@ pub(super) struct Path {
 impl Endpoint {
     pub(super) fn new(connection: Connection, path: Path, owner: Owner) -> Box<Self> {
         Box::new(Endpoint {
+            settled: connection.state(),
             connection,
             path,
             owner,
@@ -166,13 +168,16 @@ impl Stack {
             Some((at, _)) => self.wheel.arm(&mut endpoint.timer, TimerKey::Connection(index), at),
             None => self.wheel.cancel(&mut endpoint.timer),
         }
-        let (key, is_finished) = (endpoint.connection.key(), endpoint.connection.is_finished());
+        let is_finished = endpoint.connection.is_finished();
+        if !is_finished {
+            endpoint.settled = endpoint.connection.state();
+        }
         if let Some(record) = time_wait {
             endpoint.is_detached = true;
             self.enter_time_wait(index, &record, now);
         }
         if is_finished {
-            self.on_finished(index, &key);
+            self.on_finished(index);
         }
     }
 
@@ -219,15 +224,17 @@ impl Stack {
     }
 
     /// The connection is over and has sent its last: its four-tuple is free, and its place, too, if nobody holds it.
-    fn on_finished(&mut self, index: u32, key: &FourTuple) {
+    fn on_finished(&mut self, index: u32) {
         let Some(endpoint) = self.endpoint_mut(index) else { return };
         let was_attached = !core::mem::replace(&mut endpoint.is_detached, true);
-        let (owner, reason) = (endpoint.owner, endpoint.connection.close_reason());
+        let (owner, key) = (endpoint.owner, endpoint.connection.key());
+        let (settled, reason) = (endpoint.settled, endpoint.connection.close_reason());
         if was_attached {
-            self.demux.remove(key, Slot::Connection(index));
-            match reason {
-                Some(CloseReason::Refused) => self.counters.attempt_fails += 1,
-                Some(CloseReason::Reset) => self.counters.estab_resets += 1,
+            self.demux.remove(&key, Slot::Connection(index));
+            match settled {
+                _ if reason == Some(CloseReason::Normal) => {}
+                State::SynSent | State::SynReceived => self.counters.attempt_fails += 1,
+                State::Established | State::CloseWait => self.counters.estab_resets += 1,
                 _ => {}
             }
         }
