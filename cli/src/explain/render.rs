@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use owo_colors::OwoColorize;
 use tidegate_proto::tcp::State;
-use tidegate_proto::time::Duration;
+use tidegate_proto::time::{Duration, Instant};
 use tidegate_proto::trace::flow::{
     Again, End, FlowReport, Gap, Kind, Known, Outcome, Phase, Row, Segments, Sent, Start, Step,
 };
@@ -121,12 +121,12 @@ impl Teller<'_> {
         let values: [(&str, &dyn Display); 4] = [
             ("a", &report.sockets.a),
             ("b", &report.sockets.b),
-            ("records", &grouped(report.records)),
+            ("records", &self.segments(report.records)),
             ("time", &report.duration),
         ];
         let mut out = format!("{}\n", self.bold(&title));
         out += &layout::wrap(&who.say(self.lang, &values), "", WIDTH);
-        if report.duration.is_zero() && report.records > 1 {
+        if report.first == Instant::ZERO && report.duration.is_zero() && report.records > 1 {
             out += &self.sentence(&say::NO_TIMES, &[]);
         }
         out
@@ -203,11 +203,11 @@ impl Teller<'_> {
     /// Before the first segment: what the capture cannot show.
     fn listen_rung(&self) -> Rung {
         let closed = self.marked(State::Closed);
-        if self.report.outcome == Outcome::Refused {
+        if self.report.outcome == Outcome::Refused || self.report.simultaneous_open {
             return Rung { a: closed.clone(), b: closed, ..Rung::default() };
         }
-        if self.report.simultaneous_open {
-            return Rung { a: closed.clone(), b: closed, ..Rung::default() };
+        if self.report.outcome == Outcome::Unanswered {
+            return Rung { a: closed, ..Rung::default() };
         }
         Rung { a: closed, text: self.text(&say::LISTENS), b: self.marked(State::Listen), ..Rung::default() }
     }
@@ -236,6 +236,8 @@ impl Teller<'_> {
         let change = self.report.changes.iter().rev().find(|c| c.number == number && c.end == end);
         match change {
             None => String::new(),
+            // Of an end that was never heard nothing can be said.
+            Some(_) if end == End::B && self.report.outcome == Outcome::Unanswered => String::new(),
             Some(change) if change.known == Known::Proven => self.state_name(change.state),
             Some(change) => self.marked(change.state),
         }
@@ -277,7 +279,8 @@ impl Teller<'_> {
         let (seq_letter, ack_letter) = release.unwrap_or_default();
         let mut parts = Vec::new();
         let occupies = step.len > 0 || step.flags.any(Flags::FIN | Flags::RST);
-        if occupies || !seq_letter.is_empty() {
+        let probes = matches!(step.kind, Kind::WindowProbe | Kind::KeepAlive);
+        if occupies || probes || !seq_letter.is_empty() {
             let end = step.pos + u64::from(step.len);
             parts.push(match (seq_letter.is_empty(), step.len) {
                 (true, 0) => format!("seq {}", step.pos.0),
@@ -353,33 +356,32 @@ impl Teller<'_> {
 
     /// What there is to say about a row, below it.
     fn note_rungs(&self, step: &Step) -> Vec<Rung> {
-        let from_numbers = || match (&step.line, step.kind) {
-            (_, Kind::DuplicateAck(n)) => Some(say::NOTE_DUPLICATE.say(self.lang, &[("n", &n)])),
-            (_, kind) if !kind.is_usual() || kind == Kind::WindowUpdate => Some(self.text(note(kind)?)),
-            _ => None,
-        };
-        let cause = step.cause.and_then(|cause| reasons::cause(cause, self.lang));
-        let cause = cause.map(|what| self.with_note(what, step)).or_else(from_numbers);
         let refusal = reasons::refusal(step.verdict).map(|why| {
             let why = reasons::drop(why).say(self.lang, &[]);
             say::NOTE_REFUSED.say(self.lang, &[("end", &name(step.from.peer())), ("why", &why)])
         });
+        // Where a loss has moved the sender's variables.
+        let knew = step.note.filter(|_| matches!(step.kind, Kind::Again(_))).map(|note| {
+            let values: [(&str, &dyn Display); 3] =
+                [("cwnd", &note.cwnd), ("flight", &grouped(note.in_flight)), ("rto", &note.rto)];
+            say::NOTE_KNEW.say(self.lang, &values)
+        });
         let line = step.line.as_deref().map(shortened);
         let unusual = !step.kind.is_usual();
-        let notes = [line, cause, refusal].into_iter().flatten();
+        let notes = [line, self.cause_note(step), knew, refusal].into_iter().flatten();
         notes.map(|note| Rung { text: format!("      {note}"), unusual, ..Rung::default() }).collect()
     }
 
-    /// A cause with the sender's variables, where a loss has moved them.
-    fn with_note(&self, what: String, step: &Step) -> String {
-        match (step.note, step.kind) {
-            (Some(note), Kind::Again(_)) => {
-                let values: [(&str, &dyn Display); 4] =
-                    [("what", &what), ("cwnd", &note.cwnd), ("flight", &grouped(note.in_flight)), ("rto", &note.rto)];
-                say::NOTE_KNEW.say(self.lang, &values)
-            }
-            _ => what,
+    /// Why it was sent: as its sender says, else as the numbers suggest.
+    fn cause_note(&self, step: &Step) -> Option<String> {
+        match step.kind {
+            // Nobody counts further.
+            Kind::DuplicateAck(4..) => return None,
+            Kind::DuplicateAck(n) => return Some(say::NOTE_DUPLICATE.say(self.lang, &[("n", &n)])),
+            _ => {}
         }
+        let told = step.cause.and_then(|cause| reasons::cause(cause, self.lang));
+        told.or_else(|| note(step.kind).map(|sentence| self.text(sentence)))
     }
 
     fn gap_rung(&self, gap: &Gap) -> Rung {
@@ -425,7 +427,8 @@ impl Teller<'_> {
                 out += &self.sentence(&say::DISOWNED, &[("by", &name(by))]);
             }
             Outcome::Unanswered => {
-                let values: [(&str, &dyn Display); 2] = [("n", &sent_a.segments), ("time", &report.duration)];
+                let n = self.times(sent_a.segments);
+                let values: [(&str, &dyn Display); 2] = [("n", &n), ("time", &report.duration)];
                 out += &self.sentence(&say::UNANSWERED, &values);
             }
             Outcome::HalfOpen => out += &self.sentence(&say::HALF_OPEN, &states),
@@ -593,10 +596,21 @@ impl Teller<'_> {
             (sent.unseen, &say::UNSEEN),
         ] {
             if count > 0 {
-                out += &self.sentence(sentence, &[("end", &name), ("n", &grouped(count)), ("peer", &peer)]);
+                let values: [(&str, &dyn Display); 4] =
+                    [("end", &name), ("n", &grouped(count)), ("times", &self.times(count)), ("peer", &peer)];
+                out += &self.sentence(sentence, &values);
             }
         }
         out
+    }
+
+    /// How often, in words.
+    fn times(&self, count: u64) -> String {
+        match count {
+            1 => self.text(&say::ONCE),
+            2 => self.text(&say::TWICE),
+            n => say::TIMES.say(self.lang, &[("n", &grouped(n))]),
+        }
     }
 
     fn segments(&self, count: u64) -> String {
@@ -622,7 +636,8 @@ impl Teller<'_> {
                 (how, w) => self.release_steps(p, u, w, how, &states),
             };
             if report.release.resent > 0 {
-                out += &self.sentence(&say::FIN_AGAIN, &joined(&states, &[("n", &report.release.resent)]));
+                out += &self
+                    .sentence(&say::FIN_AGAIN, &joined(&states, &[("n", &self.times(report.release.resent.into()))]));
             }
         }
         let none: &[(&str, &dyn Display)] = &[];
@@ -641,6 +656,16 @@ impl Teller<'_> {
                 }
             }
             _ => {}
+        }
+        if matches!(report.outcome, Outcome::Open | Outcome::HalfClosed) {
+            for end in End::BOTH {
+                let n = report.sent[end].unacknowledged;
+                if n > 0 {
+                    let values: [(&str, &dyn Display); 3] =
+                        [("n", &grouped(n)), ("end", &name(end)), ("peer", &name(end.peer()))];
+                    out += &self.sentence(&say::UNACKNOWLEDGED, &values);
+                }
+            }
         }
         out
     }
@@ -674,7 +699,11 @@ impl Teller<'_> {
         let meanwhile = grouped(sent_meanwhile);
         let four = match (how, report.release.separate_ack) {
             (Some(Segments::Four), Some(v)) => {
-                out += &self.sentence(&say::STEP_ACK, &joined(&values, &[("v", &v.0), ("n", &meanwhile)]));
+                let more = match sent_meanwhile {
+                    0 => String::new(),
+                    _ => say::STEP_ACK_MORE.say(self.lang, &[("n", &meanwhile)]),
+                };
+                out += &self.sentence(&say::STEP_ACK, &joined(&values, &[("v", &v.0), ("more", &more)]));
                 out += &self.sentence(&say::STEP_SECOND_FIN, &values);
                 true
             }
@@ -752,7 +781,7 @@ impl Teller<'_> {
     }
 
     fn limited(&self) -> String {
-        let Some(limits) = self.report.limits else { return self.sentence(&say::LIMITED_NOT, &[]) };
+        let Some(limits) = self.report.limits else { return String::new() };
         let [app, cwnd, window, buffer] = limits.percent();
         let how = if limits.exact { String::new() } else { self.text(&say::LIMITED_INFERRED) };
         let values: [(&str, &dyn Display); 7] = [

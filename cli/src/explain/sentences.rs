@@ -60,10 +60,10 @@ sentences! {
     // Heads.
     HEAD: "Connection {n}: {id}",
         "连接{n}：{id}";
-    WHO: "A = {a} opened it (client), B = {b} was called (server). {records} segments in {time}.",
-        "A = {a}，主动打开连接（客户）；B = {b}，被动打开连接（服务器）。共{records}个报文段，历时{time}。";
-    WHO_MIDDLE: "The capture begins in the middle: no SYN was seen. A = {a} is taken for the client, because its port is the higher one; B = {b}. {records} segments in {time}.",
-        "抓包从连接中途开始，没有看到SYN。A = {a}的端口号较大，故当作客户；B = {b}。共{records}个报文段，历时{time}。";
+    WHO: "A = {a} opened it (client), B = {b} was called (server). {records} in {time}.",
+        "A = {a}，主动打开连接（客户）；B = {b}，被动打开连接（服务器）。共{records}，历时{time}。";
+    WHO_MIDDLE: "The capture begins in the middle: no SYN was seen. A = {a} is taken for the client, because its port is the higher one; B = {b}. {records} in {time}.",
+        "抓包从连接中途开始，没有看到SYN。A = {a}的端口号较大，故当作客户；B = {b}。共{records}，历时{time}。";
     NO_TIMES: "The capture carries no times.",
         "抓包中没有时间。";
     COLUMN_NUMBER: "No.", "序";
@@ -107,8 +107,8 @@ sentences! {
         "B用RST应答SYN：端口{port}上没有进程在收听。A放弃；连接从未建立。";
     DISOWNED: "{by} answers the SYN-ACK with RST: it did not ask for this connection, or no longer wants it. An old SYN that arrives late ends like this. (Textbooks say that A ignores B's answer; really it sends RST, so that B need not wait.)",
         "{by}用RST应答SYN+ACK：它没有请求这条连接，或已不再需要。迟到的、已失效的连接请求就是这样结束的。（教科书说A不理睬B的确认；实际上A发送RST，使B不必等待。）";
-    UNANSWERED: "Nobody answered: A sent its SYN {n} times in {time}.",
-        "没有应答：A在{time}内共发送了{n}次SYN。";
+    UNANSWERED: "Nobody answered: A sent its SYN {n} in {time}.",
+        "没有应答：A在{time}内发送SYN {n}。";
     HALF_OPEN: "B agreed, but A's third segment was not seen: B stays in {syn_received}.",
         "B已同意，但没有看到A的第三个报文段：B停留在{syn_received}状态。";
 
@@ -129,8 +129,8 @@ sentences! {
     MERGED_LESS: " - {n} of options", " - {n}字节选项";
     WINDOW: "{end}'s window: win {first} means {first} x {factor} = {bytes} bytes that {peer} may send ahead{more}. The win of a SYN is never scaled.",
         "{end}的窗口：win {first} 表示 {first} x {factor} = {bytes}字节，{peer}可以先发送这么多{more}。SYN报文段中的win从不扩大。";
-    WINDOW_PLAIN: "{end}'s window: win {first} means {bytes} bytes that {peer} may send ahead{more}; no scaling was agreed.",
-        "{end}的窗口：win {first} 表示{bytes}字节，{peer}可以先发送这么多{more}；没有约定窗口扩大。";
+    WINDOW_PLAIN: "{end}'s window: win {first} means {bytes} bytes that {peer} may send ahead{more}; it is not scaled.",
+        "{end}的窗口：win {first} 表示{bytes}字节，{peer}可以先发送这么多{more}；不乘扩大因子。";
     WINDOW_PLAIN_GROWS: ", later {bytes}", "，后来{bytes}";
     WINDOW_GROWS: "; it grows to {max} x {factor} = {bytes}", "；后来增大到 {max} x {factor} = {bytes}";
     WINDOW_RAW: "{end}'s win goes from {first} to at most {max}; by what to multiply it was agreed before the capture.",
@@ -146,17 +146,20 @@ sentences! {
         "{end}在随后的恢复过程中重传{n}。";
     AGAIN_UNCLEAR: "{end} sent {n} again, and the numbers do not say why.",
         "{end}重传{n}，从序号看不出原因。";
+    ONCE: "once", "一次";
+    TWICE: "twice", "两次";
+    TIMES: "{n} times", "{n}次";
     SEGMENTS: "{n} segments", "{n}个报文段";
     SEGMENT: "1 segment", "1个报文段";
     OUT_OF_ORDER: "{n} of {end} arrived out of order: the network overtook itself.",
         "{end}的{n}失序到达：网络中后发的先到。";
-    DUPLICATE_ACKS: "{end} sent {n} duplicate acknowledgements: each says that something arrived which was not the next.",
-        "{end}发送了{n}个重复确认：每个都表示到达的不是所期待的下一个报文段。";
-    ZERO_WINDOW: "{end} closed its window (win 0) {n} times: its program did not read, and {peer} had to stop.",
-        "{end}的窗口关闭(win 0){n}次：它的应用进程没有读取，{peer}必须停止发送。";
-    PROBES: "{end} probed the closed window {n} times.", "{end}发送了{n}个零窗口探测报文段。";
-    KEEP_ALIVES: "{end} sent {n} keep-alive probes to see whether {peer} was still there.",
-        "{end}发送了{n}个保活探测报文段，确认{peer}是否还在。";
+    DUPLICATE_ACKS: "{end} acknowledged the same again {times} (duplicate acknowledgements): each says that something arrived which was not the next.",
+        "{end}发送重复确认{times}：每个都表示到达的不是所期待的下一个报文段。";
+    ZERO_WINDOW: "{end} closed its window (win 0) {times}: its program did not read, and {peer} had to stop.",
+        "{end}的窗口关闭(win 0){times}：它的应用进程没有读取，{peer}必须停止发送。";
+    PROBES: "{end} probed the closed window {times}.", "{end}探测关闭的窗口{times}。";
+    KEEP_ALIVES: "{end} sent keep-alive probes {times}, to see whether {peer} was still there.",
+        "{end}发送保活探测报文段{times}，以确认{peer}是否还在。";
     REFUSED_SEGMENTS: "{peer} did not take {n} of {end}: see the notes beside them.",
         "{peer}没有接受{end}的{n}：见旁边的注释。";
     UNSEEN: "{n} bytes of {end} were acknowledged but never captured: the capture has gaps.",
@@ -181,7 +184,7 @@ sentences! {
     NOTE_STRAY: "belongs to another conversation", "属于另一连接";
 
     NOTE_REFUSED: "{end} does not take it: {why}", "{end}不接受：{why}";
-    NOTE_KNEW: "{what} (cwnd {cwnd}, {flight} bytes in flight, RTO {rto})", "{what}（拥塞窗口{cwnd}，在途{flight}字节，RTO {rto}）";
+    NOTE_KNEW: "cwnd {cwnd}, {flight} bytes in flight, RTO {rto}", "拥塞窗口{cwnd}，在途{flight}字节，RTO {rto}";
 
     // Causes, as our own stack gives them.
     CAUSE_DELAYED: "acknowledged late: the delayed-ACK timer ran out", "延迟确认的计时器到期";
@@ -242,15 +245,16 @@ sentences! {
     RELEASE_CROSSED: "both at once", "同时关闭";
     RELEASE_RESET: "by reset", "复位";
     RELEASE_UNFINISHED: "not finished", "未完成";
-    RELEASE_NONE: "not in the capture", "不在抓包中";
+    RELEASE_NONE: "none", "无";
     STEP_FIN: "First, {p} -> {q}: {p} has nothing more to send, FIN = 1, seq = u = {u}, the number behind its last byte (absolute: {isn} + {u} = {abs}). {p} enters {fin_wait_1}.",
         "第一步：{p} → {q}：{p}没有数据要发送了，FIN = 1，seq = u = {u}，等于已传送数据的最后一个字节的序号加1（绝对值：{isn} + {u} = {abs}）。{p}进入{fin_wait_1}状态。";
     STEP_FIN_RELATIVE: "First, {p} -> {q}: {p} has nothing more to send, FIN = 1, seq = u = {u}, the number behind its last byte. {p} enters {fin_wait_1}.",
         "第一步：{p} → {q}：{p}没有数据要发送了，FIN = 1，seq = u = {u}，等于已传送数据的最后一个字节的序号加1。{p}进入{fin_wait_1}状态。";
     STEP_BOTH: "Second, {q} does two things in one segment: ack = u + 1 = {u1} confirms {p}'s FIN, and FIN = 1 at seq = w = {w} is its own. {q} passes {close_wait} and is in {last_ack}; {p} passes {fin_wait_2} and is in {time_wait}.",
         "第二步：{q} → {p}：一个报文段做两件事：ack = u + 1 = {u1}，确认{p}的FIN；FIN = 1，seq = w = {w}，是{q}自己的连接释放报文段。{q}经过{close_wait}进入{last_ack}状态；{p}经过{fin_wait_2}进入{time_wait}状态。";
-    STEP_ACK: "Second, {q} confirms: ack = u + 1 = {u1}, seq = v = {v}. {q} enters {close_wait} and tells its program; {p} enters {fin_wait_2}. The connection is half closed: {q} may still send, and sent {n} bytes.",
-        "第二步：{q} → {p}：ack = u + 1 = {u1}，seq = v = {v}。{q}进入{close_wait}状态并通知应用进程；{p}进入{fin_wait_2}状态。连接处于半关闭状态：{q}仍可发送，它又发送了{n}字节。";
+    STEP_ACK: "Second, {q} confirms: ack = u + 1 = {u1}, seq = v = {v}. {q} enters {close_wait} and tells its program; {p} enters {fin_wait_2}. The connection is half closed: {q} may still send{more}.",
+        "第二步：{q} → {p}：ack = u + 1 = {u1}，seq = v = {v}。{q}进入{close_wait}状态并通知应用进程；{p}进入{fin_wait_2}状态。连接处于半关闭状态：{q}仍可发送{more}。";
+    STEP_ACK_MORE: ", and sent {n} bytes", "，它又发送了{n}字节";
     STEP_SECOND_FIN: "Third, {q}'s program closes: FIN = 1, seq = w = {w}, ack = u + 1 = {u1} once more. {q} enters {last_ack}, {p} enters {time_wait}.",
         "第三步：{q} → {p}：{q}的应用进程释放连接，FIN = 1，seq = w = {w}，重复 ack = u + 1 = {u1}。{q}进入{last_ack}状态，{p}进入{time_wait}状态。";
     STEP_LAST: "{nth}, {p} confirms: seq = u + 1 = {u1}, ack = w + 1 = {w1}. {q} deletes its TCB when this arrives ({closed}); {p} stays in {time_wait} for 2 x MSL, then deletes its own.",
@@ -268,13 +272,15 @@ sentences! {
     ROW_2MSL: "after 2 x MSL: TCB deleted", "经过2MSL：撤销TCB";
     STEP_CROSSED: "Both FINs were under way at once: A's at seq = {a}, B's at seq = {b}, and neither confirms the other. Each end goes from {fin_wait_1} to {closing}, and when its FIN is confirmed to {time_wait}, where it waits for 2 x MSL.",
         "双方的FIN同时在途：A的 seq = {a}，B的 seq = {b}，都没有确认对方。两端都从{fin_wait_1}进入{closing}，自己的FIN被确认后进入{time_wait}，等待2MSL。";
-    FIN_AGAIN: "FIN was sent again {n} times: it, or its acknowledgement, was lost. A FIN that arrives in {time_wait} restarts the 2 x MSL timer.",
-        "FIN被重传{n}次：它或对它的确认丢失了。在{time_wait}状态收到FIN会重新启动2MSL计时器。";
+    FIN_AGAIN: "FIN was sent again {n}: it, or its acknowledgement, was lost. A FIN that arrives in {time_wait} restarts the 2 x MSL timer.",
+        "FIN被重传{n}：它或对它的确认丢失了。在{time_wait}状态收到FIN会重新启动2MSL计时器。";
     HALF_CLOSED: "{p} closed (FIN at seq = u = {u}), {q} did not: the capture ends with the connection half closed.",
         "{p}已关闭（FIN的 seq = u = {u}），{q}没有：抓包结束时连接处于半关闭状态。";
     CLOSING_UNSEEN: "Both ends sent FIN, but not every acknowledgement was captured: the end of the release is not proven.",
         "双方都发送了FIN，但没有抓到全部确认：释放是否完成无法证明。";
     STILL_OPEN: "Neither end closed before the capture ended.", "抓包结束时双方都没有关闭。";
+    UNACKNOWLEDGED: "{n} bytes of {end} were never acknowledged: {peer} had fallen silent, or the capture ended too early.",
+        "{end}有{n}字节始终没有得到确认：{peer}已无声息，或抓包结束得太早。";
     RESET_BY: "{by} sent RST: the connection ends at once, without FIN; what was under way is lost, and nobody waits 2 x MSL.",
         "{by}发送RST：连接立即终止，没有FIN；在途的数据丢失，也不等待2MSL。";
     RESET_AFTER_FIN: "{by} sent RST after the release had begun: its program had gone without reading the rest, or the connection existed no more.",
@@ -297,7 +303,6 @@ sentences! {
     LIMITED: "{end} was limited by: application {app} %, congestion window {cwnd} %, {peer}'s window {window} %, send buffer {buffer} %{how}.",
         "{end}的发送受限于：应用{app}%，拥塞窗口{cwnd}%，{peer}的窗口{window}%，发送缓存{buffer}%{how}。";
     LIMITED_INFERRED: " (inferred from outside)", "（从外部推断）";
-    LIMITED_NOT: "Too little was sent to say what limited it.", "发送的数据太少，看不出受什么限制。";
     CLOSED_FIRST: "Closed first: {end}.", "先关闭的一方：{end}。";
     ENDED: "Ended: {how}.", "结局：{how}。";
     END_CLOSED: "both ends closed and both were confirmed", "双方都已关闭并得到确认";

@@ -476,3 +476,14 @@ fn limits_told_by_the_stack_go_before_what_the_capture_suggests() {
     assert_eq!(percent.len(), LimitedBy::ALL.len());
     assert!(!english(report).contains("inferred from outside"));
 }
+
+#[test]
+fn a_silent_peer_leaves_bytes_unacknowledged() {
+    let report = after_opening(
+        "0.100 A [P.], seq 1:11, ack 1, win 64000, length 10
+         0.400 A [P.], seq 1:11, ack 1, win 64000, length 10
+         1.000 A [P.], seq 1:11, ack 1, win 64000, length 10",
+    );
+    assert_eq!((report.sent.a.unacknowledged, report.outcome), (10, Outcome::Open));
+    assert!(english(&report).contains("10 bytes of A were never acknowledged"));
+}

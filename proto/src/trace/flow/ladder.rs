@@ -144,10 +144,10 @@ impl Rows {
     }
 }
 
-/// Rows kept from the beginning of a phase: together with the last ones, the article's transfer of twenty segments
-/// stands whole.
-const FIRST_ROWS: usize = 12;
+/// Rows kept from the beginning of a phase: together with the last ones, a transfer like
+/// the article's, of twenty segments, stands whole.
+const FIRST_ROWS: usize = 14;
 /// Rows kept from the end of a phase.
-const LAST_ROWS: usize = 8;
+const LAST_ROWS: usize = 10;
 /// Unusual rows kept between.
 const UNUSUAL_ROWS: usize = 10;

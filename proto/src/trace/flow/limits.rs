@@ -96,6 +96,8 @@ pub(super) struct Guess {
     last_data: Option<Instant>,
     all_acked: Option<Instant>,
     window_full: bool,
+    /// Since the window has had room for a full segment again.
+    room_since: Option<Instant>,
     /// The last segment ended what the application had to say: pushed, and shorter than a full one.
     pushed_short: bool,
 }
@@ -121,16 +123,16 @@ impl Guess {
             // Until its first byte it had nothing to say.
             None => self.application += data.now.since(begin),
             Some(last) => {
-                let gap = data.now.since(last);
+                // Until the window opened there was nothing else to wait for.
+                let opened = if self.window_full { self.room_since.unwrap_or(data.now) } else { last };
+                self.peer_window += opened.since(last);
                 let idle = match self.all_acked {
-                    Some(acked) if data.was_idle => data.now.since(acked.max(last)) - data.away,
+                    Some(acked) if data.was_idle => data.now.since(acked.max(opened)) - data.away,
                     _ => Duration::ZERO,
                 };
                 self.application += idle;
-                let waited = gap - idle;
-                if self.window_full {
-                    self.peer_window += waited;
-                } else if self.pushed_short && !idle.is_zero() {
+                let waited = data.now.since(opened) - idle;
+                if self.pushed_short && !idle.is_zero() {
                     self.application += waited;
                 } else {
                     self.cwnd += waited;
@@ -138,7 +140,7 @@ impl Guess {
             }
         }
         self.last_data = Some(data.now);
-        self.all_acked = None;
+        (self.all_acked, self.room_since) = (None, None);
         self.window_full = data.fills_window;
         self.pushed_short = data.pushed_short;
     }
@@ -146,6 +148,11 @@ impl Guess {
     /// Everything that the sender has sent is acknowledged.
     pub(super) fn on_all_acked(&mut self, now: Instant) {
         self.all_acked.get_or_insert(now);
+    }
+
+    /// The peer's window has room for another full segment.
+    pub(super) fn on_room(&mut self, now: Instant) {
+        self.room_since.get_or_insert(now);
     }
 
     /// The account so far.

@@ -387,6 +387,11 @@ impl Flow {
             };
             self.guesses[from].on_data(begin, &data);
         }
+        let size = peer.segment_size(me).unwrap_or(1);
+        if me.right_edge.is_some_and(|edge| edge.since(peer.next) >= u64::from(size)) {
+            self.guesses[from.peer()].on_room(record.time);
+        }
+        let (me, peer) = self.senders.both(from);
         if me.acked.is_some_and(|acked| acked >= peer.next) {
             self.guesses[from.peer()].on_all_acked(record.time);
         }

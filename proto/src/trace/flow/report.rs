@@ -113,6 +113,7 @@ impl FlowReport {
             Outcome::Unanswered => 5,
             Outcome::Refused | Outcome::Disowned => 4,
             Outcome::HalfOpen => 3,
+            Outcome::Open | Outcome::HalfClosed if self.sent.a.unacknowledged + self.sent.b.unacknowledged > 0 => 2,
             Outcome::Open | Outcome::HalfClosed | Outcome::Closing => 1,
             Outcome::Closed => 0,
         };
@@ -133,7 +134,10 @@ pub(super) fn of(flow: &Flow) -> FlowReport {
         first: flow.first,
         duration: flow.last.since(flow.first),
         records: flow.records,
-        sent: Pair { a: a.sent.clone(), b: b.sent.clone() },
+        sent: Pair {
+            a: Sent { unacknowledged: a.unacknowledged(b), ..a.sent.clone() },
+            b: Sent { unacknowledged: b.unacknowledged(a), ..b.sent.clone() },
+        },
         segment_size: Pair { a: a.segment_size(b), b: b.segment_size(a) },
         state: Pair { a: flow.track.state(End::A), b: flow.track.state(End::B) },
         changes: flow.track.changes().to_vec(),

@@ -166,6 +166,8 @@ pub struct Sent {
     /// Bytes that must have been sent (they were acknowledged, or later ones were seen), but not where the capture
     /// was taken.
     pub unseen: u64,
+    /// Bytes of the stream that were not acknowledged when the capture ended.
+    pub unacknowledged: u64,
     /// The shift count of its windows (RFC 7323 2.3); `None` if the capture does not show what was agreed.
     pub scale: Option<u8>,
     /// The window of its SYN, never scaled.
@@ -563,6 +565,12 @@ impl Sender {
             if record.has(Flags::SYN) { u64::from(record.header.window) } else { self.scaled(record.header.window) };
         self.window = record.header.window;
         self.right_edge = self.right_edge.max(Some(ack + window));
+    }
+
+    /// How many bytes the other end has not acknowledged, if it has acknowledged anything.
+    pub(super) fn unacknowledged(&self, peer: &Sender) -> u64 {
+        let fin = self.sent.fin.is_some_and(|fin| self.next > fin);
+        peer.acked.map_or(0, |acked| self.next.since(acked).saturating_sub(u64::from(fin)))
     }
 
     /// Bytes of the stream up to the highest number, FIN left out.
