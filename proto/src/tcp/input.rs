@@ -175,7 +175,9 @@ impl Live {
         if seg.flags.has(Flags::ACK) {
             seg.seq = Pos::FIRST;
             seg.flags = Flags(seg.flags.0 & !Flags::SYN.0);
-            self.rcv.acks.demand(AckCause::Handshake);
+            if self.view().is_ack_of_syn(seg.ack) {
+                self.rcv.acks.demand(AckCause::Handshake);
+            }
             return Ok(());
         }
         self.snd.inflight.mark_all_lost();
@@ -390,7 +392,15 @@ impl Live {
         if let Some(fin) = seg.fin.filter(|fin| *fin < self.rcv.edge) {
             self.rcv.fin.get_or_insert(fin);
         }
-        if self.rcv.fin_taken || self.rcv.fin != Some(self.rcv.queue.rcv_nxt()) {
+        if self.rcv.fin_taken {
+            return;
+        }
+        if self.rcv.fin != Some(self.rcv.queue.rcv_nxt()) {
+            //= 5681#4.2
+            // Behind a gap a FIN is out of order as data is, even alone.
+            if seg.fin.is_some() {
+                self.rcv.acks.demand(AckCause::OutOfOrder);
+            }
             return;
         }
         //= 9293/MUST-12
