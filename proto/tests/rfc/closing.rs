@@ -173,7 +173,6 @@ fn in_close_wait_data_is_sent_until_close() {
 
 /// A FIN behind a gap says nothing yet: the stream ends where the last byte does.
 #[test]
-#[ignore = "tcp/input: a FIN without data behind a gap is not acknowledged at once"]
 fn fin_behind_a_gap_waits_for_the_gap() {
     established(|p| {
         p.inject("F. 501 ack 1");

@@ -20,6 +20,7 @@ mod host;
 mod isn;
 mod keepalive;
 mod listen;
+mod matrix;
 mod nagle_cork;
 mod opening;
 mod options;

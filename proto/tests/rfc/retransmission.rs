@@ -273,7 +273,6 @@ fn the_user_timeout_counts_from_the_last_progress() {
 
 /// It covers the SYN too.
 #[test]
-#[ignore = "tcp/open: the user timeout does not cover SYN-SENT"]
 fn the_user_timeout_covers_the_syn() {
     with(|c| c.user_timeout = Some(Duration::from_secs(5))).syn_sent(|p| {
         p.expect("S 0");

@@ -21,6 +21,7 @@ pub(crate) use setup::{Corner, Role, START, Setup, established, key, with};
 pub(crate) use subject::{Bare, Host, Sent, Subject, from_packet, to_packet};
 
 /// One scripted conversation.
+#[derive(Clone)]
 pub(crate) struct Play {
     pub(crate) now: Instant,
     pub(crate) subject: Subject,
@@ -43,13 +44,15 @@ pub(crate) struct Play {
 }
 
 /// What the two sides have shown of themselves; everything that is checked on every segment needs it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Seen {
     /// Options of the peer's SYN and of the subject's.
     theirs: Option<Header>,
     ours: Option<Header>,
     /// The numbers that the peer has sent, relative to its SYN.
     sent_by_peer: RangeSet<i64>,
+    /// Where its SYNs stood: one, unless a test tries others.
+    syns: Vec<i64>,
     /// The right edge of the subject's window, relative.
     edge: Option<i64>,
     /// The first and the last TSval of the subject, and the highest of the peer.
@@ -113,6 +116,16 @@ impl Play {
         self.forget();
         let verdict = self.inject(line);
         self.forget();
+        verdict
+    }
+
+    /// A segment with exactly these flag bits, which a line cannot always spell.
+    pub(crate) fn inject_flags(&mut self, flags: Flags, seq: i64, len: i64, ack: i64) -> Verdict {
+        self.expect_nothing();
+        let mut line = Line::parse(&format!("none {seq}:{} ack {ack} win {} urg 3", seq + len, self.window));
+        line.flags = flags;
+        let verdict = self.receive(&line, None);
+        self.drain();
         verdict
     }
 
@@ -406,6 +419,9 @@ impl Play {
         if first < end {
             self.seen.sent_by_peer.insert(first..end);
         }
+        if header.flags.has(Flags::SYN) {
+            self.seen.syns.push(first);
+        }
         if header.flags.has(Flags::SYN) && self.seen.theirs.is_none() {
             self.seen.theirs = Some(header.clone());
         }
@@ -423,6 +439,7 @@ impl Play {
     pub(crate) fn note_handshake(&mut self, theirs: Header, ours: Header) {
         self.seen.first_ts = ours.options.timestamps.map(|ts| ts.val);
         self.seen.last_ts = self.seen.first_ts;
+        self.seen.syns.push(0);
         self.seen.sent_by_peer.insert(0..1);
         self.seen.theirs = Some(theirs);
         self.seen.ours = Some(ours);
@@ -476,11 +493,13 @@ impl Play {
             let last = end + i64::from(!sent.payload.is_empty());
             rule(self.seen.fin.is_none_or(|fin| last <= fin), "nothing behind FIN");
         }
-        let mut edge = self.seen.edge;
+        // A SYN opens a window; what was promised before belongs to another connection.
+        let mut edge = self.seen.edge.filter(|_| !has(Flags::SYN));
         if has(Flags::ACK) && !has(Flags::RST) {
             let ack = Origin::relative(self.irs, header.ack);
-            let sent_by_peer = self.seen.sent_by_peer.get(&0).map_or(0, |range| range.end);
-            rule(ack <= sent_by_peer, "an acknowledgement of what the peer has not sent (I-06)");
+            let sent = &self.seen.sent_by_peer;
+            let known = |syn: &i64| sent.get(syn).is_some_and(|range| (range.start..=range.end).contains(&ack));
+            rule(self.seen.syns.iter().any(known), "an acknowledgement of what the peer has not sent (I-06)");
             let both = |h: &Option<Header>| h.as_ref().and_then(|syn| syn.options.window_scale);
             let shift = match both(&self.seen.theirs).and(both(&self.seen.ours)) {
                 Some(shift) if !has(Flags::SYN) => shift,

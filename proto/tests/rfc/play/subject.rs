@@ -24,12 +24,14 @@ pub(crate) struct Sent {
     pub(crate) cause: Cause,
 }
 
+#[derive(Clone)]
 pub(crate) enum Subject {
     Connection(Box<Bare>),
     Host(Box<Host>),
 }
 
 /// A connection without a host around it.
+#[derive(Clone)]
 pub(crate) struct Bare {
     pub(crate) connection: Connection,
     /// What the host would keep after TIME-WAIT was entered.
@@ -37,6 +39,7 @@ pub(crate) struct Bare {
 }
 
 /// A stack on a link that carries bare IP packets.
+#[derive(Clone)]
 pub(crate) struct Host {
     pub(crate) stack: Stack,
     pub(crate) iface: IfaceId,
