@@ -6,7 +6,7 @@
 
 pub(crate) mod json;
 pub(crate) mod layout;
-mod reasons;
+pub(crate) mod reasons;
 pub(crate) mod render;
 pub(crate) mod sentences;
 
@@ -150,7 +150,6 @@ impl Explainer {
     }
 
     /// What our own stack knows about what limited the conversation between these sockets.
-    #[expect(dead_code, reason = "for the lab, whose stacks know")]
     pub(crate) fn set_limits(&mut self, one: SocketAddr, other: SocketAddr, limits: Limits) {
         self.flows.set_limits(one, other, limits);
     }

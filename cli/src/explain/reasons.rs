@@ -71,7 +71,7 @@ pub(super) fn refusal(verdict: Option<Verdict>) -> Option<DropReason> {
 }
 
 /// Why a segment was not taken.
-pub(super) fn drop(why: DropReason) -> &'static Sentence {
+pub(crate) fn drop(why: DropReason) -> &'static Sentence {
     match why {
         DropReason::Malformed => &say::DROP_MALFORMED,
         DropReason::BadChecksum => &say::DROP_CHECKSUM,

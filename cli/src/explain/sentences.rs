@@ -346,7 +346,6 @@ sentences! {
     LAB_DROPPED: "{segment}: {host} drops it: {why}", "{segment}：{host}将其丢弃：{why}";
     LAB_ANSWERED: "{segment}: {host} does not accept it and answers: {why}",
         "{segment}：{host}不接受并作答：{why}";
-    LAB_AGAIN: "{segment}: sent again by {host}: {why}", "{segment}：{host}重传：{why}";
     LAB_STATE: "{host} goes from {from} to {to}", "{host}从{from}进入{to}";
     LAB_STATES: "The states that both hosts really went through", "两端实际经过的状态";
     LAB_MORE: "... and {n} more; --pcap FILE --reasons all has every one.", "……另有{n}条；--pcap FILE --reasons all 中有全部。";
@@ -357,10 +356,10 @@ sentences! {
     LAB_LOSS_NOBODY: "nobody is there", "对方已不存在";
 
     // The lab: its scenes, one line and what to look at.
-    SCENE_ARTICLE: "A downloads a file from B, twice: establishment, transfer, release",
-        "A从B下载文件两次：连接建立、数据传送、连接释放";
-    LOOK_ARTICLE: "A ({a}) downloads {what} from B ({b}), a new connection each time. Look at the three segments that open each connection, at acknowledgements that stand for several segments at once, and at the three that release it.",
-        "A({a})从B({b})下载{what}，每次新建一条连接。看每条连接开头的三次握手、一个确认代表多个报文段的累积确认，以及释放连接的三个报文段。";
+    SCENE_ARTICLE: "A keeps downloading a file from B: establishment, transfer, release",
+        "A不停地从B下载文件：连接建立、数据传送、连接释放";
+    LOOK_ARTICLE: "A ({a}) downloads {what} from B ({b}), a new connection each time. Look at the three segments that open each connection, at acknowledgements that stand for several segments at once, and at the segments that release it: three, or four if B thinks before it closes (--think 100ms).",
+        "A({a})从B({b})下载{what}，每次新建一条连接。看每条连接开头的三次握手、一个确认代表多个报文段的累积确认，以及释放连接的报文段：三个；如果B过一会儿才关闭（--think 100ms），则是四个。";
     SCENE_SIMULTANEOUS_OPEN: "both hosts call each other at the same moment", "双方同时主动打开";
     LOOK_SIMULTANEOUS_OPEN: "Two SYNs cross on the link. Each end goes from SYN-SENT to SYN-RECEIVED, answers with a SYN-ACK, and one connection comes of it, not two; nobody was ever in LISTEN.",
         "两个SYN在链路上交叉。双方都从SYN-SENT进入SYN-RCVD，以SYN+ACK作答，结果是一条连接而不是两条；没有任何一方处于LISTEN状态。";

@@ -1,4 +1,4 @@
-//! What a capture at A cannot show: losses, drops with their reasons, true causes, true states, the programs' calls.
+//! What a capture at A cannot show: losses, drops at B with their reasons, true states, the programs' calls.
 //!
 //! Sections: none.
 //! In: the moments of a world.
@@ -10,16 +10,14 @@ use tidegate_lab::glimpse::Glimpse;
 use tidegate_lab::link::{Fate, Loss, Passage};
 use tidegate_lab::scenario::{Scenario, Stage};
 use tidegate_lab::world::{Change, HostId, Moment, Sighting, Way};
-use tidegate_proto::net::Cause;
-use tidegate_proto::tcp::{self, DropReason, RetransmitCause, Verdict};
+use tidegate_proto::tcp::Verdict;
 use tidegate_proto::time::Instant;
-use tidegate_proto::trace::comment;
 use tidegate_proto::wire::{Flags, FourTuple, Seq};
 
 use super::time_of_day;
-use crate::explain::layout;
 use crate::explain::render::WIDTH;
 use crate::explain::sentences::{self as say, Lang};
+use crate::explain::{layout, reasons};
 
 /// Collects what happened behind the scene.
 pub(super) struct Behind {
@@ -93,20 +91,17 @@ impl Behind {
         let (at, host) = (sighting.at, self.name(sighting.port.host));
         match &sighting.way {
             Way::Out(passages) => {
-                if let Some(Cause::Tcp(tcp::Cause::Retransmit(why))) = sighting.origin.cause {
-                    let why = self.again(why);
-                    let line = say::LAB_AGAIN.say(self.lang, &[("segment", &segment), ("host", &host), ("why", &why)]);
-                    self.events.push(at, line);
-                }
                 self.on_passages(passages, &segment, at);
             }
+            // What A says stands beside the rows of the ladder.
+            Way::In(_) if sighting.port.host == self.a => {}
             Way::In(Verdict::Accepted) => {}
             Way::In(Verdict::Answered(why) | Verdict::Dropped(why)) => {
                 let sentence = match sighting.way {
                     Way::In(Verdict::Answered(_)) => &say::LAB_ANSWERED,
                     _ => &say::LAB_DROPPED,
                 };
-                let why = self.drop(*why);
+                let why = reasons::drop(*why).say(self.lang, &[]);
                 self.events.push(at, sentence.say(self.lang, &[("segment", &segment), ("host", &host), ("why", &why)]));
             }
         }
@@ -214,53 +209,6 @@ impl Behind {
             Loss::NobodyThere => &say::LAB_LOSS_NOBODY,
         };
         sentence.say(self.lang, &[])
-    }
-
-    fn again(&self, why: RetransmitCause) -> &'static str {
-        if self.lang == Lang::En {
-            return comment::phrase(Cause::Tcp(tcp::Cause::Retransmit(why)));
-        }
-        match why {
-            RetransmitCause::Syn(_) => "SYN没有按时得到应答",
-            RetransmitCause::SynAck(_) => "SYN+ACK没有按时得到确认，或SYN又来了",
-            RetransmitCause::Timeout(_) => "重传计时器到期",
-            RetransmitCause::AfterTimeout => "重传计时器到期时它在途中",
-            RetransmitCause::Fast => "三个重复确认说明它丢失了",
-            RetransmitCause::PartialAck => "恢复期间的部分确认说明它也丢失了",
-        }
-    }
-
-    fn drop(&self, why: DropReason) -> &'static str {
-        if self.lang == Lang::En {
-            return comment::drop_phrase(why);
-        }
-        match why {
-            DropReason::Malformed => "长度自相矛盾",
-            DropReason::BadChecksum => "检验和错误，在途中损坏",
-            DropReason::BadOptions => "选项的长度不可能",
-            DropReason::NotForUs => "不是发给本主机的",
-            DropReason::MartianSource => "源地址不可能属于任何一方",
-            DropReason::Multicast => "TCP不提供多播",
-            DropReason::UnknownProtocol => "没有人使用这个协议",
-            DropReason::Fragment => "是IP分片，这里不重装",
-            DropReason::NoConnection => "没有这样的连接，也没有进程在收听",
-            DropReason::IgnoredReset => "复位的对象不存在，或当前状态不理会复位",
-            DropReason::ListenOverflow => "收听队列已满",
-            DropReason::OutsideWindow => "序号落在接收窗口之外",
-            DropReason::Duplicate => "其中的内容都已收到过",
-            DropReason::Paws => "时间戳比最近见到的还旧",
-            DropReason::ResetNotExact => "RST在窗口内，但序号不是期待的下一个",
-            DropReason::SynInWindow => "连接已经同步，却又来了SYN",
-            DropReason::NoAck => "必须有ACK标志而没有",
-            DropReason::AckTooNew => "确认了从未发送的数据",
-            DropReason::AckTooOld => "确认号太旧",
-            DropReason::BadFlags => "标志的组合没有意义",
-            DropReason::NoMemory => "接收缓存没有空间",
-            DropReason::DataAfterClose => "数据已没有人读取",
-            DropReason::TimeWaitAssassination => "TIME-WAIT状态不理会RST",
-            DropReason::NoRoute => "没有到那里的路由",
-            DropReason::RateLimited => "本应作答，但作答过于频繁",
-        }
     }
 }
 

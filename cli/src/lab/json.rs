@@ -1,7 +1,7 @@
 //! The lab's output for programs: one JSON object a line, each with the version of its format.
 //!
 //! Sections: none.
-//! In: the scene, the moments of its world, the reports on its connections.
+//! In: the scene and the moments of its world; the connections' own lines are `explain`'s.
 //! Out: lines of JSON. `v` grows when a field changes its meaning or goes away.
 
 use serde::Serialize;
@@ -13,7 +13,6 @@ use tidegate_lab::world::{Change, HostId, Sighting, Way};
 use tidegate_proto::net::Note;
 use tidegate_proto::tcp::Verdict;
 use tidegate_proto::trace::comment::Reason;
-use tidegate_proto::trace::flow::{FlowReport, Sent};
 
 use super::play::since_1970;
 
@@ -30,7 +29,7 @@ struct Line<T> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "lowercase")]
 enum What<'a> {
     Scene {
         scene: &'a str,
@@ -65,19 +64,6 @@ enum What<'a> {
         from: &'a str,
         to: &'a str,
     },
-    Connection {
-        index: u64,
-        a: String,
-        b: String,
-        first_ns: u64,
-        duration_ns: u64,
-        sent_a: Side,
-        sent_b: Side,
-        state_a: &'a str,
-        state_b: &'a str,
-        outcome: String,
-        closed_first: Option<String>,
-    },
     End {
         time_ns: u64,
         ok: bool,
@@ -104,14 +90,6 @@ struct Variables {
     in_flight: u64,
     rto_ns: u64,
     srtt_ns: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Side {
-    isn: Option<u32>,
-    bytes: u64,
-    again: u64,
-    duplicate_acks: u64,
 }
 
 impl Json {
@@ -179,22 +157,6 @@ impl Json {
         })
     }
 
-    pub(super) fn connection(&self, report: &FlowReport) -> String {
-        line(What::Connection {
-            index: report.index,
-            a: report.sockets.a.to_string(),
-            b: report.sockets.b.to_string(),
-            first_ns: report.first.as_nanos(),
-            duration_ns: report.duration.as_nanos(),
-            sent_a: side(&report.sent.a),
-            sent_b: side(&report.sent.b),
-            state_a: report.state.a.name(),
-            state_b: report.state.b.name(),
-            outcome: format!("{:?}", report.outcome).to_lowercase(),
-            closed_first: report.release.first.map(|end| format!("{end:?}")),
-        })
-    }
-
     pub(super) fn end(&self, stage: &Stage, why: Option<&str>) -> String {
         line(What::End { time_ns: since_1970(stage.world.now()).as_nanos(), ok: why.is_none(), why })
     }
@@ -217,10 +179,6 @@ fn variables(note: Note) -> Variables {
         rto_ns: note.rto.as_nanos(),
         srtt_ns: note.srtt.map(|t| t.as_nanos()),
     }
-}
-
-fn side(sent: &Sent) -> Side {
-    Side { isn: sent.isn.map(|seq| seq.0), bytes: sent.stream, again: sent.again, duplicate_acks: sent.duplicate_acks }
 }
 
 /// The version of the format.

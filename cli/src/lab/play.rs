@@ -9,23 +9,24 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tidegate_lab::app::App;
-use tidegate_lab::capture::Capture;
+use tidegate_lab::capture::{Capture, reason_of};
+use tidegate_lab::link::Origin;
 use tidegate_lab::scenario::{Scenario, Settings, Stage};
-use tidegate_lab::world::{Moment, Observer, Port, Sighting, Stuck, Way};
-use tidegate_proto::net;
-use tidegate_proto::tcp::{DropReason, Verdict};
+use tidegate_lab::world::{Change, Moment, Observer, Port, Sighting, Stuck, Way, World};
+use tidegate_proto::tcp::{DropReason, State, Verdict};
 use tidegate_proto::time::{Duration, Instant};
-use tidegate_proto::trace::flow::Detail;
+use tidegate_proto::trace::Record;
+use tidegate_proto::trace::comment::Reason;
+use tidegate_proto::trace::flow::{Detail, End, Limits};
 use tidegate_proto::trace::tcpdump::{Frame, LinkType, Options, Printer};
-use tidegate_proto::wire::frame::{self, Link};
-use tidegate_proto::wire::{eth, ip};
+use tidegate_proto::wire::{FourTuple, eth, ip};
 
 use super::behind::Behind;
 use super::json::Json;
 use super::{Args, At, stories, wants_colour};
 use crate::explain::render::Style;
 use crate::explain::sentences as say;
-use crate::explain::{Explainer, FEW};
+use crate::explain::{self, Explainer, FEW};
 use crate::failure::Failure;
 
 /// Everything that watches the world.
@@ -45,6 +46,10 @@ pub(super) struct Play<'a> {
     progress: Option<ProgressBar>,
     /// The first write that failed: nobody can hear of it inside the world.
     error: Option<io::Error>,
+    /// A's connections: when each was established.
+    established: Vec<(FourTuple, Instant)>,
+    /// Of these, the ones that began to close in this event.
+    closing: Vec<(FourTuple, Instant)>,
 }
 
 impl<'a> Play<'a> {
@@ -72,6 +77,8 @@ impl<'a> Play<'a> {
             file,
             progress: progress(args, settings),
             error: None,
+            established: Vec::new(),
+            closing: Vec::new(),
         };
         match &play.json {
             Some(json) => {
@@ -115,7 +122,7 @@ impl<'a> Play<'a> {
         let story = self.explainer.finish();
         if let Some(json) = &self.json {
             for report in &story.reports {
-                writeln!(self.out, "{}", json.connection(report))?;
+                writeln!(self.out, "{}", explain::json::line(report)?)?;
             }
             writeln!(self.out, "{}", json.end(stage, outcome))?;
         } else if !self.args.quiet {
@@ -140,28 +147,63 @@ impl<'a> Play<'a> {
             return Ok(());
         }
         self.shown += 1;
+        let frame = Frame {
+            number: self.shown,
+            time_ns: since_1970(sighting.at).as_nanos(),
+            utc_offset: 0,
+            link: LinkType::Ethernet,
+            bytes: &sighting.bytes,
+            original_len: u32::try_from(sighting.bytes.len()).unwrap_or(u32::MAX),
+        };
         if !is_damaged(sighting)
-            && let Some(record) = record(self.shown, sighting)
+            && let Some(mut record) = Record::from_frame(&frame)
         {
+            // The sender's own reason, whoever that is: nothing has to be guessed here.
+            let Origin { cause, note, .. } = sighting.origin;
+            let sent = cause.map(|cause| Reason::Sent { cause, note });
+            sent.into_iter().chain(reason_of(sighting)).for_each(|reason| record.add(&reason));
             self.explainer.push(&record);
         }
         if self.args.json || self.args.quiet {
             return Ok(());
         }
         self.line.clear();
-        let length = u32::try_from(sighting.bytes.len()).unwrap_or(u32::MAX);
-        self.printer.print(
-            &mut self.line,
-            &Frame {
-                number: self.shown,
-                time_ns: since_1970(sighting.at).as_nanos(),
-                utc_offset: 0,
-                link: LinkType::Ethernet,
-                bytes: &sighting.bytes,
-                original_len: length,
-            },
-        );
+        self.printer.print(&mut self.line, &frame);
         self.out.write_all(self.line.as_bytes())
+    }
+
+    fn on_change(&mut self, change: &Change) -> io::Result<()> {
+        if change.host == self.a.host && change.to == State::Established {
+            self.established.push((change.key, change.at));
+        }
+        if change.host == self.a.host && change.from == State::Established {
+            let known = self.established.iter().position(|(key, _)| *key == change.key);
+            self.closing.extend(known.map(|at| self.established.swap_remove(at)));
+        }
+        match &self.json {
+            Some(json) => writeln!(self.out, "{}", json.state(change)),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the end that has sent the most what limited it, while its connection is still there to be asked.
+    fn ask_for_limits(&mut self, world: &World, key: FourTuple, since: Instant) {
+        let hosts = world.hosts().map(|host| match host == self.a.host {
+            true => (host, key, End::A),
+            false => (host, key.reversed(), End::B),
+        });
+        let infos = hosts.filter_map(|(host, key, end)| {
+            let stack = world.stack(host);
+            let mut sockets = world.apps(host).iter().flat_map(App::sockets);
+            let socket = sockets.find(|socket| stack.key(*socket) == Some(key))?;
+            Some((end, stack.info(socket, world.now())?))
+        });
+        if let Some((end, info)) = infos.max_by_key(|(_, info)| info.bytes_sent)
+            && info.bytes_sent > u64::from(info.snd_mss)
+        {
+            let limits = Limits::from_info(end, &info, world.now().since(since));
+            self.explainer.set_limits(key.local(), key.remote(), limits);
+        }
     }
 
     fn show_progress(&mut self, stage: &Stage) {
@@ -185,16 +227,19 @@ impl Observer for Play<'_> {
         self.behind.on_moment(moment);
         let mut written = match moment {
             Moment::Frame(sighting) => self.on_frame(sighting),
-            Moment::State(change) => match &self.json {
-                Some(json) => writeln!(self.out, "{}", json.state(change)),
-                None => Ok(()),
-            },
+            Moment::State(change) => self.on_change(change),
         };
         if let Some((capture, file)) = &mut self.file {
             capture.on_moment(moment);
             written = written.and_then(|()| file.write_all(&capture.take_bytes()));
         }
         self.error = written.err();
+    }
+
+    fn after_event(&mut self, world: &World) {
+        for (key, since) in std::mem::take(&mut self.closing) {
+            self.ask_for_limits(world, key, since);
+        }
     }
 }
 
@@ -217,33 +262,6 @@ fn progress(args: &Args, settings: &Settings) -> Option<ProgressBar> {
     let template = "{bar:40} {bytes}/{total_bytes} {elapsed} ({eta} left)";
     let style = ProgressStyle::with_template(template).expect("the template is well formed");
     Some(ProgressBar::new(total).with_style(style))
-}
-
-/// The segment as the analysis wants it; `None` if it is no TCP.
-pub(super) fn record(number: u64, sighting: &Sighting) -> Option<tidegate_proto::trace::Record> {
-    let found = frame::Tcp::parse(Link::Ethernet, &sighting.bytes, None).ok()?;
-    let cause = match sighting.origin.cause {
-        Some(net::Cause::Tcp(cause)) => Some(cause),
-        _ => None,
-    };
-    let verdict = match sighting.way {
-        Way::In(verdict) => Some(verdict),
-        Way::Out(_) => None,
-    };
-    Some(tidegate_proto::trace::Record {
-        number,
-        interface: 0,
-        cause,
-        note: sighting.origin.note,
-        verdict,
-        time: Instant::ZERO + since_1970(sighting.at),
-        src: (found.ip.src(), found.tcp.src_port).into(),
-        dst: (found.ip.dst(), found.tcp.dst_port).into(),
-        header: found.tcp,
-        header_len: u32::try_from(found.payload.start - found.ip_at).unwrap_or(0),
-        payload_len: u32::try_from(found.payload.len()).unwrap_or(0),
-        payload: sighting.bytes.slice(found.payload),
-    })
 }
 
 /// A segment that no analysis should believe: its receiver's checksum said so.

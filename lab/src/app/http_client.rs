@@ -104,6 +104,18 @@ impl HttpClient {
         self.received
     }
 
+    /// The connection that is open.
+    pub fn socket(&self) -> Option<SocketId> {
+        match self.doing {
+            Doing::Connecting { socket }
+            | Doing::BeforeRequest { socket, .. }
+            | Doing::Head { socket, .. }
+            | Doing::Body { socket, .. }
+            | Doing::BeforeClose { socket, .. } => Some(socket),
+            Doing::Resting { .. } | Doing::Done => None,
+        }
+    }
+
     pub(super) fn turn(&mut self, turn: &mut Turn<'_>) {
         loop {
             match self.proceed(turn) {
@@ -220,13 +232,8 @@ impl HttpClient {
     }
 
     fn give_up(&mut self, trouble: Trouble, turn: &mut Turn<'_>) {
-        match self.doing {
-            Doing::Connecting { socket }
-            | Doing::BeforeRequest { socket, .. }
-            | Doing::Head { socket, .. }
-            | Doing::Body { socket, .. }
-            | Doing::BeforeClose { socket, .. } => turn.stack.release(socket, turn.now),
-            Doing::Resting { .. } | Doing::Done => {}
+        if let Some(socket) = self.socket() {
+            turn.stack.release(socket, turn.now);
         }
         self.current.trouble = Some(trouble);
         self.current.ended = turn.now;

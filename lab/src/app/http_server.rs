@@ -72,8 +72,8 @@ impl HttpServer {
     }
 
     /// The connections that are open, from the server's point of view.
-    pub fn open_connections(&self) -> usize {
-        self.sessions.len()
+    pub fn sockets(&self) -> impl Iterator<Item = SocketId> {
+        self.sessions.keys().copied()
     }
 
     pub(super) fn turn(&mut self, turn: &mut Turn<'_>) {

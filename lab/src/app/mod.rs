@@ -16,6 +16,7 @@ pub use http_server::HttpServer;
 pub use pump::Pump;
 pub use script::Script;
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use tidegate_proto::net::{Event, SocketError, SocketId, Stack};
@@ -105,6 +106,16 @@ impl App {
             App::Server(app) => app.is_finished(),
             App::Pump(app) => app.is_finished(),
             App::Script(app) => app.is_finished(),
+        }
+    }
+
+    /// Its connections, as far as it still holds them.
+    pub fn sockets(&self) -> Vec<SocketId> {
+        match self {
+            App::Client(app) => app.socket().into_iter().collect(),
+            App::Server(app) => app.sockets().collect(),
+            App::Pump(app) => app.socket().into_iter().collect(),
+            App::Script(app) => app.socket().into_iter().collect(),
         }
     }
 
