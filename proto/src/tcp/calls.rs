@@ -44,6 +44,7 @@ impl Connection {
     /// stands for the end of the stream.
     pub(super) fn receive<T: Default>(
         &mut self,
+        now: Instant,
         take: impl FnOnce(&mut RecvQueue) -> Option<T>,
     ) -> Result<Option<T>, ConnError> {
         match &mut self.shape {
@@ -51,6 +52,7 @@ impl Connection {
             Shape::Live(live) => {
                 if let Some(taken) = take(&mut live.rcv.queue) {
                     live.on_read();
+                    live.arm_timers(&mut self.common, now);
                     return Ok(Some(taken));
                 }
                 // Nothing is left before the FIN: end of stream.

@@ -160,7 +160,20 @@ impl Live {
                 self.rcv.acks.demand(AckCause::ProbeAnswer);
                 Ok(())
             }
-            Err(reason) => Err(self.answer(c, seg, reason, now)),
+            Err(reason) => {
+                self.take_timestamp_of_repeat(&view, seg, now);
+                Err(self.answer(c, seg, reason, now))
+            }
+        }
+    }
+
+    /// The segment that we acknowledged last has come again, so that acknowledgement was lost. The next one shall echo
+    /// this copy, or the peer would take the time that it waited for a round trip.
+    fn take_timestamp_of_repeat(&mut self, view: &View, seg: &Arrival, now: Instant) {
+        // Like Linux: only the very last segment, and only if its acknowledgement is valid, since any old number would
+        // come this far.
+        if seg.seq + seg.len() == view.rcv_nxt && seg.flags.has(Flags::ACK) && view.check_ack(seg.ack).is_ok() {
+            self.take_timestamp(seg, now);
         }
     }
 
@@ -416,9 +429,10 @@ impl Live {
         // A segment that occupies sequence numbers cannot be part of a loop of acknowledgements, for the answer
         // occupies none; it is not counted against the limit. Like Linux.
         if seg.is_bare() || seg.flags.has(Flags::SYN) {
-            let probe = seg.is_bare() && reason == DropReason::OutsideWindow && seg.seq + 1 == self.rcv.nxt();
-            let cause = if probe { AckCause::ProbeAnswer } else { AckCause::Challenge(reason) };
-            return self.limited_answer(c, cause, reason, now);
+            if seg.is_bare() && reason == DropReason::OutsideWindow && seg.seq + 1 == self.rcv.nxt() {
+                return self.limited_answer(AckCause::ProbeAnswer, reason, PROBE_ANSWER_INTERVAL, now);
+            }
+            return self.challenge(c, reason, now);
         }
         let cause = match reason {
             _ if self.state() == State::TimeWait => AckCause::TimeWait,
@@ -435,13 +449,13 @@ impl Live {
 
     /// A challenge ACK: only a peer that knows the connection can answer it to the point.
     fn challenge(&mut self, c: &Common, reason: DropReason, now: Instant) -> Stop {
-        self.limited_answer(c, AckCause::Challenge(reason), reason, now)
+        self.limited_answer(AckCause::Challenge(reason), reason, c.cfg.challenge_ack_interval, now)
     }
 
     /// At most one such answer per interval and connection, so that nobody can count them or make two hosts loop.
-    fn limited_answer(&mut self, c: &Common, cause: AckCause, reason: DropReason, now: Instant) -> Stop {
+    fn limited_answer(&mut self, cause: AckCause, reason: DropReason, interval: Duration, now: Instant) -> Stop {
         //= 5961#7
-        if self.challenged.is_some_and(|last| now.since(last) < c.cfg.challenge_ack_interval) {
+        if self.challenged.is_some_and(|last| now.since(last) < interval) {
             return Stop::Drop(DropReason::RateLimited);
         }
         self.challenged = Some(now);
@@ -460,6 +474,10 @@ impl Stop {
         }
     }
 }
+
+/// No sender probes faster than its least timeout, 200 ms in most stacks, so every honest probe is answered; and two
+/// hosts that take each other's answers for probes exchange ten a second, not thousands.
+const PROBE_ANSWER_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One tick of the timestamp clock.
 const TICK: Duration = Duration::from_millis(1);
@@ -612,6 +630,22 @@ mod tests {
         assert_eq!(play.conn.inspect().and_then(|inner| inner.ts_recent), Some(PEER_TS + 5));
     }
 
+    #[test]
+    fn the_echo_is_of_the_copy_when_an_acknowledgement_was_lost() {
+        let mut play = Play::established(&Config::default());
+        play.receive(seg(A, 1, 1).data(10).ts(PEER_TS + 5, TS_OFFSET));
+        play.bursts();
+        for (seq, ack, echo) in [(1, 2, 5), (0, 1, 5), (1, 1, 300)] {
+            play.receive(seg(A, seq, ack).data(10).ts(PEER_TS + 300, TS_OFFSET));
+            let answers = play.bursts();
+            assert_eq!(
+                answers[0].header.options.timestamps.map(|ts| ts.ecr),
+                Some(PEER_TS + echo),
+                "seq {seq} ack {ack}"
+            );
+        }
+    }
+
     //= 7323#4.1
     #[test]
     fn the_echo_measures_what_karn_cannot_and_a_lie_measures_nothing() {
@@ -739,8 +773,12 @@ mod tests {
     #[test]
     fn a_keepalive_probe_is_answered() {
         let mut play = Play::established(&plain());
-        assert_eq!(play.receive(seg(A, 0, 1)), Answered(DropReason::OutsideWindow));
-        assert_eq!(play.sent(), [". 1:1 ack 1 ack-probe-answer"]);
+        for _ in 0..3 {
+            assert_eq!(play.receive(seg(A, 0, 1)), Answered(DropReason::OutsideWindow));
+            assert_eq!(play.sent(), [". 1:1 ack 1 ack-probe-answer"]);
+            assert_eq!(play.receive(seg(A, 0, 1)), Dropped(DropReason::RateLimited), "not a second one at once");
+            play.now += ms(200);
+        }
     }
 
     //= 9293/MUST-58

@@ -256,6 +256,17 @@ impl Connection {
         Verdict::Accepted
     }
 
+    /// An ICMP message says that something is wrong on the way. It may pass: the application is told, and the connection
+    /// goes on trying.
+    pub fn on_soft_error(&mut self, error: SoftError) {
+        //= 9293/MUST-47
+        //= 9293/MUST-56
+        //= 9293/SHLD-25
+        if !matches!(self.shape, Shape::Closed(_)) {
+            self.common.events.raise(Event::SoftError(error));
+        }
+    }
+
     /// Runs every timer that is due at `now`.
     pub fn on_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.common.timers.take_due(now) {
@@ -300,15 +311,15 @@ impl Connection {
     }
 
     /// RECEIVE, RFC 9293 3.9.1.3.
-    pub fn read(&mut self, out: &mut [u8], _now: Instant) -> Result<Read, ConnError> {
+    pub fn read(&mut self, out: &mut [u8], now: Instant) -> Result<Read, ConnError> {
         let wanted = !out.is_empty();
-        let read = self.receive(|queue| Some(queue.read(out)).filter(|n| *n > 0 || !wanted))?;
+        let read = self.receive(now, |queue| Some(queue.read(out)).filter(|n| *n > 0 || !wanted))?;
         Ok(read.map_or(Read::Pending, |n| if n == 0 && wanted { Read::Eof } else { Read::Data(n) }))
     }
 
     /// The next received chunk without copying it; `None` like [`Read::Pending`], an empty one like [`Read::Eof`].
-    pub fn recv_bytes(&mut self, _now: Instant) -> Result<Option<Bytes>, ConnError> {
-        self.receive(|queue| queue.recv_bytes())
+    pub fn recv_bytes(&mut self, now: Instant) -> Result<Option<Bytes>, ConnError> {
+        self.receive(now, |queue| queue.recv_bytes())
     }
 
     /// CLOSE of the sending side (shutdown): queued data goes first, then FIN; reading goes on. RFC 9293 3.9.1.4.
@@ -409,59 +420,94 @@ impl Common {
 
 #[cfg(test)]
 mod tests {
-    use super::play::{Pair, ms, plain, stream};
+    use super::play::{Fate, ISS, Pair, Play, ms, plain, stream};
     use super::*;
     use crate::time::Duration;
     use crate::wire::Pos;
     use alloc::vec::Vec;
+    use proptest::prelude::*;
 
-    /// A sends `up` bytes and closes, B sends `down` bytes and closes when A's end of stream was read. What each read.
-    fn exchange(cfg: &Config, up: usize, down: usize, lose: fn(u64, bool) -> bool) -> (Pair, Vec<u8>, Vec<u8>) {
-        let mut pair = Pair::new(cfg, ms(5), lose);
-        let (mut at_a, mut at_b) = (Vec::new(), Vec::new());
-        let (mut sent_up, mut sent_down) = (0, 0);
-        pair.run(Duration::from_secs(3600), |a, b, now| {
-            let pump = |conn: &mut Connection, sent: &mut usize, total: usize, received: &mut Vec<u8>| {
-                if *sent < total {
-                    *sent += conn.write(&stream(Pos(1 + *sent as i64), total - *sent), now).unwrap_or(0);
-                }
-                let mut out = [0; 4096];
-                let mut eof = false;
-                loop {
-                    match conn.read(&mut out, now) {
-                        Ok(Read::Data(n)) => received.extend_from_slice(&out[..n]),
-                        Ok(Read::Eof) => break eof = true,
-                        Ok(Read::Pending) | Err(_) => break,
-                    }
-                }
-                eof
-            };
-            pump(a, &mut sent_up, up, &mut at_a);
-            if sent_up == up && a.state() != State::SynSent {
-                a.close(now);
+    /// One side's program: sends `total` bytes, reads everything, and closes when `close_at_once` or at the end of the
+    /// peer's stream.
+    struct Program {
+        total: usize,
+        sent: usize,
+        received: Vec<u8>,
+        close_at_once: bool,
+    }
+
+    impl Program {
+        fn new(total: usize, close_at_once: bool) -> Self {
+            Program { total, sent: 0, received: Vec::new(), close_at_once }
+        }
+
+        fn run(&mut self, conn: &mut Connection, now: Instant) {
+            if self.sent < self.total {
+                let rest = stream(Pos(1 + self.sent as i64), self.total - self.sent);
+                self.sent += conn.write(&rest, now).unwrap_or(0);
             }
-            if let Some(b) = b {
-                let eof = pump(b, &mut sent_down, down, &mut at_b);
-                if eof && sent_down == down {
-                    b.close(now);
+            let mut out = [0; 4096];
+            let eof = loop {
+                match conn.read(&mut out, now) {
+                    Ok(Read::Data(n)) => self.received.extend_from_slice(&out[..n]),
+                    Ok(Read::Eof) => break true,
+                    Ok(Read::Pending) | Err(_) => break false,
                 }
+            };
+            if self.sent == self.total && conn.state() != State::SynSent && (self.close_at_once || eof) {
+                conn.close(now);
+            }
+        }
+    }
+
+    /// What must hold for one connection after every event.
+    fn check(conn: &Connection, last: &mut (Pos, Pos, Pos), now: Instant) {
+        let info = conn.info(now);
+        let Some(inner) = conn.inspect() else { return };
+        assert!(info.snd_una <= info.snd_nxt && info.snd_nxt <= info.snd_end.max(Pos::FIRST), "I-05 {info:?}");
+        assert!(last.0 <= info.snd_una && last.1 <= info.rcv_nxt, "I-05: UNA and RCV.NXT never go back");
+        assert!(last.2 <= inner.rcv_edge, "I-09");
+        *last = (info.snd_una, info.rcv_nxt, inner.rcv_edge);
+        let armed = |timer| inner.timers.iter().any(|(armed, _)| *armed == timer);
+        let outstanding = info.snd_una < info.snd_nxt;
+        let guarded = armed(Timer::Retransmission) || armed(Timer::Persist);
+        assert!(!outstanding || guarded, "I-17 {info:?} {inner:?}");
+        assert!(outstanding || !armed(Timer::Retransmission), "I-17 {info:?}");
+        assert!(inner.ooo.iter().all(|(start, end)| info.rcv_nxt < *start && *end <= inner.rcv_edge), "I-15");
+        assert!(inner.pipe <= info.unacked && info.snd_cwnd >= 1 && info.snd_ssthresh >= 2, "I-14, I-22");
+    }
+
+    /// A sends `up` bytes, B sends `down` and closes behind A; both streams arrive whole and both sides end.
+    fn exchange(cfg: &Config, iss: Seq, up: usize, down: usize, fate: impl FnMut(u64, bool) -> Fate + 'static) -> Pair {
+        let mut pair = Pair::new(cfg, iss, ms(5), fate);
+        let (mut at_a, mut at_b) = (Program::new(up, true), Program::new(down, false));
+        let mut last = [(Pos(0), Pos(0), Pos(0)); 2];
+        pair.run(Duration::from_secs(7200), |a, b, now| {
+            at_a.run(a, now);
+            check(a, &mut last[0], now);
+            if let Some(b) = b {
+                at_b.run(b, now);
+                check(b, &mut last[1], now);
             }
         });
-        (pair, at_a, at_b)
+        let b = pair.b.as_ref().expect("B was made");
+        let ends = (pair.a.close_reason(), b.close_reason());
+        if ends.0 == Some(CloseReason::Normal) {
+            assert!(at_b.received == stream(Pos(1), up), "{up} up");
+            assert!(at_a.received == stream(Pos(1), down), "{down} down");
+        } else {
+            panic!("{ends:?} at {:?}: {:?} {:?}", pair.now, pair.a.info(pair.now), b.info(pair.now));
+        }
+        pair
     }
 
     #[test]
     fn both_directions_arrive_whole_and_both_sides_end() {
         for cfg in [plain(), Config::default()] {
             for (up, down) in [(0, 0), (1, 1), (151, 65_800), (300_000, 2_000_000)] {
-                let (pair, at_a, at_b) = exchange(&cfg, up, down, |_, _| false);
-                assert!(at_b == stream(Pos(1), up), "{up} up");
-                assert!(at_a == stream(Pos(1), down), "{down} down");
+                let pair = exchange(&cfg, ISS, up, down, |_, _| Fate::FINE);
                 let b = pair.b.expect("B was made");
-                assert_eq!(
-                    (pair.a.close_reason(), b.close_reason()),
-                    (Some(CloseReason::Normal), Some(CloseReason::Normal))
-                );
+                assert_eq!(b.close_reason(), Some(CloseReason::Normal));
                 assert_eq!(pair.a.info(pair.now).total_retrans + b.info(pair.now).total_retrans, 0);
             }
         }
@@ -473,11 +519,62 @@ mod tests {
             [|n, _| n == 1, |n, _| n % 7 == 3, |n, from_a| from_a && n % 3 == 0, |n, from_a| !from_a && n % 4 == 0];
         for lose in lossy {
             for cfg in [plain(), Config::default()] {
-                let (pair, at_a, at_b) = exchange(&cfg, 20_000, 40_000, lose);
-                assert!(at_b == stream(Pos(1), 20_000));
-                assert!(at_a == stream(Pos(1), 40_000));
-                assert_eq!(pair.a.state(), State::Closed);
+                exchange(
+                    &cfg,
+                    ISS,
+                    20_000,
+                    40_000,
+                    move |n, from_a| if lose(n, from_a) { Fate::LOST } else { Fate::FINE },
+                );
             }
+        }
+    }
+
+    //= 9293/MUST-47
+    //= 9293/MUST-56
+    #[test]
+    fn a_soft_error_is_told_and_ends_nothing() {
+        let mut play = Play::established(&plain());
+        play.conn.on_soft_error(SoftError::Unreachable);
+        assert_eq!(play.events(), [Event::SoftError(SoftError::Unreachable)]);
+        assert_eq!(play.state(), State::Established);
+        play.conn.abort(play.now);
+        play.events();
+        play.conn.on_soft_error(SoftError::Unreachable);
+        assert_eq!(play.events(), []);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+        /// Loss up to 20 %, duplication and reordering, small and odd buffers and packets, numbers near the wrap.
+        #[test]
+        fn any_wire_any_settings(
+            seed: u64,
+            loss in 0_u64..20,
+            up in 0_usize..60_000,
+            down in 0_usize..60_000,
+            mtu in 100_u16..1600,
+            rcv_buf in 1000_u32..200_000,
+            snd_buf in 1000_u32..200_000,
+            full: bool,
+            origin in prop_oneof![Just(0_u32), Just(1 << 31), Just(u32::MAX - 1000), any::<u32>()],
+        ) {
+            let base = if full { Config::default() } else { plain() };
+            let cfg = Config { mtu, rcv_buf, snd_buf, ..base };
+            let mut dice = seed | 1;
+            let fate = move |_, _| {
+                dice ^= dice << 13;
+                dice ^= dice >> 7;
+                dice ^= dice << 17;
+                match dice % 100 {
+                    n if n < loss => Fate::LOST,
+                    n if n < loss + 3 => Fate { copies: 2, late: Duration::ZERO },
+                    n if n < loss + 8 => Fate { copies: 1, late: ms(dice >> 32 & 15) },
+                    _ => Fate::FINE,
+                }
+            };
+            exchange(&cfg, Seq(origin), up, down, fate);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! In: segments in relative numbers, calls, time.
 //! Out: what the connection sends, in one line a segment: `P. 1:101 ack 1 win 512 <data>`.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
@@ -226,7 +227,18 @@ pub(super) fn sack_of(burst: &Transmit) -> ArrayVec<(i64, i64), 4> {
     burst.header.options.sack.iter().map(|SackBlock { start, end }| (pos(*start), pos(*end))).collect()
 }
 
-/// Two connections and the wire between them: every segment takes `delay`, unless `lose` says that it is lost.
+/// What the wire does to a segment: how often it arrives, and how late.
+pub(super) struct Fate {
+    pub(super) copies: usize,
+    pub(super) late: Duration,
+}
+
+impl Fate {
+    pub(super) const FINE: Fate = Fate { copies: 1, late: Duration::ZERO };
+    pub(super) const LOST: Fate = Fate { copies: 0, late: Duration::ZERO };
+}
+
+/// Two connections and the wire between them.
 pub(super) struct Pair {
     pub(super) a: Connection,
     /// `None` until the first SYN arrives.
@@ -236,18 +248,18 @@ pub(super) struct Pair {
     delay: Duration,
     wire: VecDeque<(Instant, bool, Segment)>,
     /// Called with a running number and the direction (true: from A).
-    lose: fn(u64, bool) -> bool,
+    fate: Box<dyn FnMut(u64, bool) -> Fate>,
     count: u64,
 }
 
 impl Pair {
-    pub(super) fn new(cfg: &Config, delay: Duration, lose: fn(u64, bool) -> bool) -> Pair {
+    pub(super) fn new(cfg: &Config, iss: Seq, delay: Duration, fate: impl FnMut(u64, bool) -> Fate + 'static) -> Pair {
         let now = Instant::ZERO;
-        let a = Connection::connect(cfg, key(), ISS, 7, now);
-        Pair { a, b: None, now, cfg: cfg.clone(), delay, wire: VecDeque::new(), lose, count: 0 }
+        let a = Connection::connect(cfg, key(), iss, 7, now);
+        Pair { a, b: None, now, cfg: cfg.clone(), delay, wire: VecDeque::new(), fate: Box::new(fate), count: 0 }
     }
 
-    /// Runs until nothing happens before `end`, or `done` says so. `app` is called after every event.
+    /// Runs until nothing happens before `end`. `app` is called after every event.
     pub(super) fn run(
         &mut self,
         end: Duration,
@@ -260,11 +272,12 @@ impl Pair {
             self.drain();
             let timers = [self.a.next_timeout(), self.b.as_ref().and_then(Connection::next_timeout)];
             let timer = timers.into_iter().flatten().map(|(at, _)| at).min();
-            let arrival = self.wire.front().map(|(at, ..)| *at);
+            assert!(timer.is_none_or(|at| at > self.now), "a timer that is due was run");
+            let arrival = self.wire.iter().map(|(at, ..)| *at).min();
             let Some(next) = timer.into_iter().chain(arrival).min().filter(|next| *next <= end) else { return };
             self.now = self.now.max(next);
-            while self.wire.front().is_some_and(|(at, ..)| *at <= self.now) {
-                let (_, from_a, segment) = self.wire.pop_front().expect("just seen");
+            while let Some(index) = self.wire.iter().position(|(at, ..)| *at <= self.now) {
+                let (_, from_a, segment) = self.wire.remove(index).expect("just seen");
                 self.deliver(from_a, segment);
                 self.drain();
             }
@@ -279,69 +292,71 @@ impl Pair {
     fn deliver(&mut self, from_a: bool, segment: Segment) {
         if !from_a {
             self.a.on_segment(segment, self.now);
-            return;
+        } else if let Some(b) = &mut self.b {
+            b.on_segment(segment, self.now);
+        } else if segment.header.flags.has(S) {
+            self.answer_syn(&segment.header);
         }
-        match &mut self.b {
-            Some(b) => drop(b.on_segment(segment, self.now)),
-            None if segment.header.flags.has(S) => {
-                let accepted = Accepted {
-                    key: key().reversed(),
-                    iss: IRS,
-                    irs: segment.header.seq,
-                    options: segment.header.options.clone(),
-                    window: segment.header.window,
-                    sent: self.now,
-                    retransmits: 0,
-                    ts_offset: 99,
-                };
-                let header = Header {
-                    src_port: 80,
-                    dst_port: 37584,
-                    seq: IRS,
-                    ack: segment.header.seq + 1,
-                    flags: SA,
-                    window: syn_window(&self.cfg, &accepted.key),
-                    urgent: 0,
-                    options: syn_ack_options(&self.cfg, &accepted.key, ts_clock(self.now, 99), &segment.header.options),
-                };
-                self.b = Some(Connection::accept(&self.cfg, &accepted, self.now));
-                self.wire.push_back((
-                    self.now + self.delay,
-                    false,
-                    Segment { header, segments: 1, ..Segment::default() },
-                ));
-            }
-            None => {}
-        }
+    }
+
+    /// What a listener would do.
+    fn answer_syn(&mut self, syn: &Header) {
+        let accepted = Accepted {
+            key: key().reversed(),
+            iss: IRS,
+            irs: syn.seq,
+            options: syn.options.clone(),
+            window: syn.window,
+            sent: self.now,
+            retransmits: 0,
+            ts_offset: 99,
+        };
+        let header = Header {
+            src_port: 80,
+            dst_port: 37584,
+            seq: IRS,
+            ack: syn.seq + 1,
+            flags: SA,
+            window: syn_window(&self.cfg, &accepted.key),
+            urgent: 0,
+            options: syn_ack_options(&self.cfg, &accepted.key, ts_clock(self.now, 99), &syn.options),
+        };
+        self.b = Some(Connection::accept(&self.cfg, &accepted, self.now));
+        self.put(false, header, &[]);
     }
 
     fn drain(&mut self) {
         for from_a in [true, false] {
-            let Some(conn) = (if from_a { Some(&mut self.a) } else { self.b.as_mut() }) else { continue };
-            while let Some(burst) = conn.poll_transmit(self.now, TxLimit { burst: 65_536 }) {
+            while let Some(burst) =
+                self.side(from_a).and_then(|(conn, now)| conn.poll_transmit(now, TxLimit { burst: 65_536 }))
+            {
                 let payload: Vec<u8> = burst.payload.iter().flatten().copied().collect();
                 let size = usize::from(burst.segment_size).max(1);
                 let count = payload.len().div_ceil(size).max(1);
                 for i in 0..count {
-                    let part = payload.chunks(size).nth(i).unwrap_or_default();
                     let mut header = burst.header.clone();
                     header.seq = header.seq + (i * size) as u32;
                     if i + 1 < count {
                         header.flags = Flags(header.flags.0 & !(Flags::FIN | Flags::PSH).0);
                     }
-                    self.count += 1;
-                    if !(self.lose)(self.count, from_a) {
-                        let segment = Segment {
-                            header,
-                            payload: Bytes::copy_from_slice(part),
-                            segments: 1,
-                            ..Segment::default()
-                        };
-                        self.wire.push_back((self.now + self.delay, from_a, segment));
-                    }
+                    self.put(from_a, header, payload.chunks(size).nth(i).unwrap_or_default());
                 }
             }
-            conn.take_time_wait(self.now);
+            self.side(from_a).and_then(|(conn, now)| conn.take_time_wait(now));
+        }
+    }
+
+    fn side(&mut self, a: bool) -> Option<(&mut Connection, Instant)> {
+        let conn = if a { Some(&mut self.a) } else { self.b.as_mut() };
+        conn.map(|conn| (conn, self.now))
+    }
+
+    fn put(&mut self, from_a: bool, header: Header, payload: &[u8]) {
+        self.count += 1;
+        let Fate { copies, late } = (self.fate)(self.count, from_a);
+        let segment = Segment { header, payload: Bytes::copy_from_slice(payload), segments: 1, ..Segment::default() };
+        for _ in 0..copies {
+            self.wire.push_back((self.now + self.delay + late, from_a, segment.clone()));
         }
     }
 }
