@@ -13,6 +13,7 @@ use tidegate_proto::net::{
 };
 use tidegate_proto::tcp::{self, CloseReason, DropReason, ResetCause, SoftError, State, Verdict};
 use tidegate_proto::time::{Duration, Instant};
+use tidegate_proto::wire::arp::{Operation, Packet};
 use tidegate_proto::wire::checksum::portable;
 use tidegate_proto::wire::eth::{self, MacAddr};
 use tidegate_proto::wire::icmp::{Echo, V4, V6};
@@ -445,6 +446,72 @@ fn a_neighbour_that_does_not_answer_is_a_soft_error() {
     let error = Event::Tcp(tcp::Event::SoftError(SoftError::Unreachable));
     assert!(pair.events.contains(&(A, a, error)));
     assert_eq!(pair.a.state(a), State::SynSent, "soft: it goes on trying");
+}
+
+/// Who asks for our address is answered, even without one of its own (RFC 5227, RFC 4861 7.2.4); who asks for another,
+/// or answers unasked, is not heard.
+#[test]
+fn neighbours_are_answered_and_not_believed_unasked() {
+    let mut pair = Pair::new(Kind::Ethernet);
+    let stranger = MacAddr([2, 0, 0, 0, 0, 66]);
+    let arp = |operation, sender: [u8; 4], target: [u8; 4]| {
+        let ethernet = eth::Header { dst: MacAddr::BROADCAST, src: stranger, ethertype: eth::ETHERTYPE_ARP };
+        let packet = Packet {
+            operation,
+            sender_mac: stranger,
+            sender_ip: sender.into(),
+            target_mac: MacAddr::default(),
+            target_ip: target.into(),
+        };
+        Bytes::from([&ethernet.to_bytes()[..], &packet.to_bytes()].concat())
+    };
+    let (b, a) = ([192, 168, 131, 138], [192, 168, 131, 132]);
+    let not_for_us = Verdict::Dropped(DropReason::NotForUs);
+    for (what, frame, verdict, answers) in [
+        ("a probe", arp(Operation::Request, [0; 4], b), Verdict::Accepted, 1),
+        ("for another", arp(Operation::Request, [192, 168, 131, 7], a), not_for_us, 0),
+        ("in our name", arp(Operation::Request, b, b), Verdict::Dropped(DropReason::MartianSource), 0),
+        ("from elsewhere", arp(Operation::Request, [10, 0, 0, 1], b), Verdict::Dropped(DropReason::MartianSource), 0),
+        ("an answer to nothing", arp(Operation::Reply, a, b), Verdict::Accepted, 0),
+    ] {
+        let before = pair.log.len();
+        assert_eq!(pair.deliver(B, frame), verdict, "{what}");
+        pair.drain();
+        assert_eq!(pair.log.len() - before, answers, "{what}");
+    }
+
+    let (std::net::IpAddr::V6(target), std::net::IpAddr::V6(peer)) = (pair.addr6(B, 0).ip(), pair.addr6(A, 0).ip())
+    else {
+        unreachable!()
+    };
+    let nowhere = std::net::Ipv6Addr::UNSPECIFIED;
+    let group = ip::solicited_node(target);
+    let solicitation = V6::NeighbourSolicitation { target, source_mac: None };
+    let message = solicitation.to_bytes(nowhere, group, &[]);
+    for (hop_limit, verdict) in [(64, Verdict::Dropped(DropReason::Malformed)), (255, Verdict::Accepted)] {
+        let header = ip::Header::V6(ipv6_header(nowhere, group, ip::protocol::ICMPV6, hop_limit));
+        assert_eq!(pair.deliver(B, ethernet_frame(&header, &message, &[])), verdict);
+    }
+    pair.drain();
+    let answer = pair.log.last().unwrap().bytes.clone();
+    assert_eq!(answer[..6], [0x33, 0x33, 0, 0, 0, 1], "to all nodes");
+    let unasked = V6::NeighbourAdvertisement {
+        target: peer,
+        target_mac: Some(stranger),
+        router: false,
+        solicited: true,
+        r#override: true,
+    };
+    let header = ip::Header::V6(ipv6_header(peer, target, ip::protocol::ICMPV6, 255));
+    pair.deliver(B, ethernet_frame(&header, &unasked.to_bytes(peer, target, &[]), &[]));
+
+    // Nothing of this has told B where A is: it asks.
+    for to in [pair.addr(A, 80), pair.addr6(A, 80)] {
+        let before = pair.log.len();
+        pair.b.connect(None, to, pair.now).unwrap();
+        pair.drain();
+        assert_eq!(pair.log[before..].iter().map(|sent| sent.cause).collect::<Vec<_>>(), [Cause::NeighbourRequest]);
+    }
 }
 
 #[test]
