@@ -5,7 +5,6 @@
 //! Out: its timer armed, its events announced, its TIME-WAIT record taken over, its place freed when all is done.
 
 use alloc::boxed::Box;
-use core::net::IpAddr;
 
 use super::demux::Slot;
 use super::route::{self, Route};
@@ -14,6 +13,7 @@ use super::{Event, IfaceId, Population, SocketError, SocketId, Stack, TimerKey};
 use crate::listen::Listener;
 use crate::tcp::{CloseReason, Connection, State};
 use crate::time::Instant;
+use crate::wire::FourTuple;
 
 /// What a [`SocketId`] names.
 #[derive(Clone, Debug)]
@@ -59,6 +59,8 @@ pub(super) struct Path {
     pub(super) ttl: u8,
     /// Differentiated services code point.
     pub(super) dscp: u8,
+    /// IPv6's, 20 bits.
+    pub(super) flow_label: u32,
 }
 
 impl Endpoint {
@@ -77,14 +79,15 @@ impl Endpoint {
 }
 
 impl Stack {
-    /// The way from one of our addresses to a peer.
-    pub(super) fn path(&self, remote: IpAddr) -> Option<Path> {
-        let (iface, mtu) = match route::find(&self.ifaces, remote)? {
+    /// The way of packets with this four-tuple.
+    pub(super) fn path(&self, key: &FourTuple) -> Option<Path> {
+        let (iface, mtu) = match route::find(&self.ifaces, key.remote_ip)? {
             Route::Loopback => (None, LOOPBACK_MTU),
             //= 9293/SHLD-6
             Route::OnLink { iface, .. } => (Some(iface), self.ifaces.get(usize::from(iface.0))?.mtu),
         };
-        Some(Path { iface, mtu, ttl: self.config.host.default_ttl, dscp: 0 })
+        let flow_label = if key.remote_ip.is_ipv6() { self.flow_label(key) } else { 0 };
+        Some(Path { iface, mtu, ttl: self.config.host.default_ttl, dscp: 0, flow_label })
     }
 
     /// Takes a new connection in, and leads its four-tuple to it.

@@ -68,13 +68,13 @@ impl Stack {
                     return Err(DropReason::NotForUs);
                 }
                 if let Some(mac) = source_mac {
-                    self.neighbour_says(iface, ip.src, mac, true, now);
+                    self.neighbour_says(iface, IpAddr::V6(ip.src), mac, true, now);
                 }
                 self.advertise(iface, target, ip.src, now);
                 Ok(Verdict::Accepted)
             }
             V6::NeighbourAdvertisement { target, target_mac: Some(mac), solicited: true, .. } => {
-                self.neighbour_says(iface, target, mac, false, now);
+                self.neighbour_says(iface, IpAddr::V6(target), mac, false, now);
                 Ok(Verdict::Accepted)
             }
             V6::NeighbourAdvertisement { .. } => Err(DropReason::NotForUs),

@@ -100,7 +100,7 @@ impl Stack {
 
     /// Sends a segment that no connection sends: a reset, or a small record's answer.
     pub(super) fn reply(&mut self, key: &FourTuple, header: Header, cause: tcp::Cause, now: Instant) {
-        let Some(path) = self.path(key.remote_ip) else {
+        let Some(path) = self.path(key) else {
             self.counters.out_no_routes += 1;
             return;
         };
@@ -156,14 +156,14 @@ impl Stack {
                 hop_limit: path.ttl,
                 dscp,
                 ecn,
-                flow_label: self.flow_label(key),
+                flow_label: path.flow_label,
                 ..ipv6_header(as_v6(src), as_v6(dst), protocol::TCP)
             }),
         }
     }
 
     /// One label per connection, which routers may spread load by (RFC 6437 3), and nobody can read anything from.
-    fn flow_label(&self, key: &FourTuple) -> u32 {
+    pub(super) fn flow_label(&self, key: &FourTuple) -> u32 {
         let hash = tuple_bytes(key, |bytes| self.flow_hasher.hash(bytes));
         u32::try_from(hash & 0xf_ffff).expect("20 bits").max(1)
     }

@@ -4,7 +4,6 @@
 //! In: frames from a device; frames for a neighbour, their destination still blank.
 //! Out: packets for IP; frames that know where they go; questions and answers about neighbours.
 
-use alloc::collections::VecDeque;
 use core::net::{IpAddr, Ipv6Addr};
 
 use arrayvec::ArrayVec;
@@ -56,10 +55,7 @@ impl Stack {
         }
         let is_request = packet.operation == Operation::Request;
         // A probe (RFC 5227) has no sender address; one with ours is a conflict, or a forgery.
-        if self.is_neighbour(iface, sender) {
-            let released = self.neighbours.learn(iface, sender, packet.sender_mac, is_request, now, &mut self.wheel);
-            self.release_frames(released, packet.sender_mac);
-        } else if !packet.sender_ip.is_unspecified() {
+        if !self.neighbour_says(iface, sender, packet.sender_mac, is_request, now) && !sender.is_unspecified() {
             return Err(DropReason::MartianSource);
         }
         if is_request {
@@ -75,20 +71,23 @@ impl Stack {
         Ok(Verdict::Accepted)
     }
 
-    /// A neighbour has said who it is; `asked_us` if it did so in a question of its own.
+    /// `addr` has said who it is; `asked_us` if it did so in a question of its own. False if it is no neighbour.
     pub(super) fn neighbour_says(
         &mut self,
         iface: IfaceId,
-        addr: Ipv6Addr,
+        addr: IpAddr,
         mac: MacAddr,
         asked_us: bool,
         now: Instant,
-    ) {
-        let addr = IpAddr::V6(addr);
-        if self.is_neighbour(iface, addr) {
-            let released = self.neighbours.learn(iface, addr, mac, asked_us, now, &mut self.wheel);
-            self.release_frames(released, mac);
+    ) -> bool {
+        if !self.is_neighbour(iface, addr) {
+            return false;
         }
+        for mut frame in self.neighbours.learn(iface, addr, mac, asked_us, now, &mut self.wheel) {
+            set_destination(&mut frame, mac);
+            self.queue(frame);
+        }
+        true
     }
 
     /// The link header of an IP packet on this interface, the destination to be filled in by `resolve`.
@@ -134,14 +133,6 @@ impl Stack {
                 }
             }
             None => {}
-        }
-    }
-
-    /// Frames that waited for a neighbour go out.
-    fn release_frames(&mut self, frames: VecDeque<TxFrame>, mac: MacAddr) {
-        for mut frame in frames {
-            set_destination(&mut frame, mac);
-            self.queue(frame);
         }
     }
 

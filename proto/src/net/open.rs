@@ -97,13 +97,13 @@ impl Stack {
         }
         let (local_ip, local_port) = local.map_or((None, 0), |local| (Some(local.ip()), local.port()));
         let local_ip = self.source(local_ip.filter(|ip| !ip.is_unspecified()), remote.ip())?;
-        let path = self.path(remote.ip()).ok_or(SocketError::NetworkUnreachable)?;
         let key = |port| FourTuple::new(SocketAddr::new(local_ip, port), remote);
         let key = match local_port {
             0 => key(self.ephemeral_port(local_ip, remote, now).ok_or(SocketError::NoPorts)?),
             port if self.is_free(&key(port), now) => key(port),
             _ => return Err(SocketError::AddressInUse),
         };
+        let path = self.path(&key).ok_or(SocketError::NetworkUnreachable)?;
 
         let above = self.take_over_time_wait(&key);
         let iss = self.initial_sequence(&key, above, now);
@@ -124,10 +124,9 @@ impl Stack {
         match wanted {
             Some(ip) if ip.is_ipv4() != remote.is_ipv4() => Err(SocketError::InvalidAddress),
             Some(ip) if route::owner(&self.ifaces, ip).is_none() => Err(SocketError::AddressNotAvailable),
-            Some(ip) => Ok(ip),
-            None => match route::find(&self.ifaces, remote).ok_or(SocketError::NetworkUnreachable)? {
-                Route::Loopback => Ok(remote),
-                Route::OnLink { source, .. } => Ok(source),
+            wanted => match route::find(&self.ifaces, remote).ok_or(SocketError::NetworkUnreachable)? {
+                Route::Loopback => Ok(wanted.unwrap_or(remote)),
+                Route::OnLink { source, .. } => Ok(wanted.unwrap_or(source)),
             },
         }
     }

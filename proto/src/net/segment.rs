@@ -164,7 +164,7 @@ impl Stack {
     fn complete(&mut self, index: u32, config: &Config, segment: Segment, now: Instant) -> Verdict {
         let Some(record) = self.half_open.get(index) else { return Verdict::Dropped(DropReason::NoConnection) };
         let (key, listener, accepted) = (record.key, record.listener, record.accepted());
-        let Some(path) = self.path(key.remote_ip) else { return Verdict::Dropped(DropReason::NoRoute) };
+        let Some(path) = self.path(&key) else { return Verdict::Dropped(DropReason::NoRoute) };
         if self.listener_mut(listener).is_none_or(|listener| listener.is_full()) {
             self.counters.listen_overflows += 1;
             self.counters.listen_drops += 1;
@@ -302,6 +302,6 @@ impl Stack {
     /// What a connection of this listener towards this peer starts from.
     fn config_of(&self, listener: u32, key: &FourTuple) -> Option<Config> {
         let Some(Socket::Listener(listener)) = self.sockets.get(listener) else { return None };
-        Some(Config { mtu: self.path(key.remote_ip)?.mtu, ..listener.config.clone() })
+        Some(Config { mtu: self.path(key)?.mtu, ..listener.config.clone() })
     }
 }
