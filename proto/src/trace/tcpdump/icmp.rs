@@ -17,8 +17,11 @@ use super::{checksum, ipv4, put};
 pub(super) fn print(line: &mut Line, ip: &Ip, bytes: Captured, length: u32) -> Result<(), CutShort> {
     line.protocol = "icmp";
     let kind = bytes.u8(0)?;
-    // A message that was cut short prints nothing of itself.
-    let text = describe(bytes)?;
+    let Ok(text) = describe(bytes) else {
+        // A message that was cut short prints nothing of itself.
+        line.cut_short();
+        return Ok(());
+    };
     put!(line, "ICMP {text}, length {length}");
     if !line.options.verbose {
         return Ok(());
