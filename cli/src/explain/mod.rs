@@ -52,7 +52,11 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let story = explainer.finish();
     if story.reports.is_empty() {
         damage?;
-        return Err(Failure::Failed(anyhow::anyhow!("{} holds no TCP segment", args.file.display())));
+        let name = match args.file.display().to_string() {
+            dash if dash == "-" => "standard input".to_owned(),
+            path => path,
+        };
+        return Err(Failure::Failed(anyhow::anyhow!("{name} holds no TCP segment")));
     }
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { lang: args.lang, colour, brief: false };
