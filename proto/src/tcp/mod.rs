@@ -420,10 +420,10 @@ impl Common {
 
 #[cfg(test)]
 mod tests {
-    use super::play::{Fate, ISS, Pair, Play, ms, plain, stream};
+    use super::play::{A, Fate, ISS, Pair, Play, SA, Seg, ms, plain, seg, stream};
     use super::*;
     use crate::time::Duration;
-    use crate::wire::Pos;
+    use crate::wire::{Flags, Pos};
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
@@ -545,7 +545,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
         /// Loss up to 20 %, duplication and reordering, small and odd buffers and packets, numbers near the wrap.
         #[test]
@@ -575,6 +575,44 @@ mod tests {
                 }
             };
             exchange(&cfg, Seq(origin), up, down, fate);
+        }
+
+        /// Whatever a peer sends, in whatever state, nothing panics, hangs, or breaks what must hold.
+        #[test]
+        fn any_segments_in_any_order(
+            full: bool,
+            passive: bool,
+            steps in proptest::collection::vec((0_u8..12, any::<u16>(), -20_i64..3000, -20_i64..3000, 0_usize..2000), 1..80),
+        ) {
+            let base = if full { Config::default() } else { plain() };
+            let cfg = Config { rcv_buf: 8000, snd_buf: 5000, keepalive: true, ..base };
+            let mut play = if passive { Play::syn_received(&cfg) } else { Play::syn_sent(&cfg) };
+            let mut last = (Pos(0), Pos(0), Pos(0));
+            for (step, bits, seq, ack, n) in steps {
+                match step {
+                    0 => drop(play.conn.write(&stream(play.info().snd_end.max(Pos(1)), n), play.now)),
+                    1 => drop(play.read(n)),
+                    2 => drop(play.pass(ms(n as u64 * 3))),
+                    3 if n < 500 => play.conn.close(play.now),
+                    3 if n < 600 => play.conn.release(play.now),
+                    3 if n < 650 => play.conn.abort(play.now),
+                    4 => drop(play.receive(seg(SA, 0, 1))),
+                    5 | 6 => {
+                        let (nxt, una) = (play.info().rcv_nxt.0.max(1), play.info().snd_nxt.0);
+                        play.receive(seg(A, nxt, una).data(n).window(bits));
+                    }
+                    _ => {
+                        let chance = Seg { urgent: bits, segments: bits % 4, ..seg(Flags(bits & 0x1ff), seq, ack) };
+                        play.receive(chance.data(n.saturating_sub(1000)).window(bits));
+                    }
+                }
+                if bits % 3 > 0 {
+                    play.bursts();
+                    check(&play.conn, &mut last, play.now);
+                }
+            }
+            play.pass(Duration::from_secs(100_000));
+            prop_assert!(play.info().memory < 40_000);
         }
     }
 }
