@@ -212,20 +212,29 @@ fn unaccepted_connections_end_with_their_listener() {
     assert_eq!(pair.b.state(listener), State::Closed);
 }
 
-/// A peer's reset takes the connection out of the accept queue.
+/// As with the kernel: who has connected is accepted, and its holder hears how it ended.
 #[test]
-fn a_connection_that_is_reset_before_it_is_accepted_is_never_accepted() {
+fn a_connection_that_is_reset_before_it_is_accepted_is_accepted_all_the_same() {
     let mut pair = Pair::new(Kind::RawIp);
     let to = pair.addr(B, 80);
     let listener = pair.b.listen(to, 8).unwrap();
-    let client = pair.a.connect(None, to, pair.now).unwrap();
-    pair.run_for(MS(1));
-    let now = pair.now;
-    pair.a.abort(client, now).unwrap();
-    pair.run_for(MS(1));
-    let now = pair.now;
-    assert_eq!(pair.b.accept(listener, now), None);
-    assert_eq!(pair.b.population().connections, 0);
+    for accepts in [true, false] {
+        let client = pair.a.connect(None, to, pair.now).unwrap();
+        pair.run_for(MS(1));
+        let now = pair.now;
+        pair.a.abort(client, now).unwrap();
+        pair.run_for(MS(1));
+        let now = pair.now;
+        if accepts {
+            let accepted = pair.b.accept(listener, now).unwrap();
+            assert_eq!(pair.b.close_reason(accepted), Some(CloseReason::Reset));
+            pair.b.release(accepted, now);
+        } else {
+            pair.b.close(listener, now).unwrap();
+        }
+        pair.run_to_the_end();
+        assert_eq!(pair.b.population().connections, 0);
+    }
 }
 
 #[test]
@@ -669,8 +678,8 @@ fn ttl_and_dscp_are_the_applications_choice() {
     let mut pair = Pair::new(Kind::RawIp);
     let to = pair.addr(B, 80);
     let (a, _) = pair.establish(to);
-    pair.a.set_ttl(a, 3).unwrap();
-    pair.a.set_dscp(a, 46).unwrap();
+    let marked = |config: &mut tcp::Config| (config.ttl, config.dscp) = (Some(3), 46);
+    pair.a.configure(a, marked, pair.now).unwrap();
     let now = pair.now;
     pair.a.write(a, b"x", now).unwrap();
     pair.drain();

@@ -47,6 +47,10 @@ impl Listener {
         Listener { local, config, half_open: 0, backlog: backlog.max(1), accept_queue: VecDeque::new() }
     }
 
+    pub(crate) fn set_backlog(&mut self, backlog: usize) {
+        self.backlog = backlog.max(1);
+    }
+
     /// True if no further connection can wait for `accept`.
     pub(crate) fn is_full(&self) -> bool {
         self.accept_queue.len() >= self.backlog
@@ -58,11 +62,6 @@ impl Listener {
 
     pub(crate) fn pop(&mut self) -> Option<u32> {
         self.accept_queue.pop_front()
-    }
-
-    /// A connection has ended before anybody accepted it.
-    pub(crate) fn forget(&mut self, connection: u32) {
-        self.accept_queue.retain(|&waiting| waiting != connection);
     }
 }
 

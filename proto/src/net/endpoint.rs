@@ -9,9 +9,9 @@ use alloc::boxed::Box;
 use super::demux::Slot;
 use super::route::{self, Route};
 use super::wheel::TimerId;
-use super::{Event, IfaceId, Population, SocketError, SocketId, Stack, TimerKey};
+use super::{Event, IfaceId, Population, SocketError, SocketId, Stack, StackConfig, TimerKey};
 use crate::listen::Listener;
-use crate::tcp::{CloseReason, Connection, State};
+use crate::tcp::{CloseReason, Config, Connection, State};
 use crate::time::Instant;
 use crate::wire::FourTuple;
 
@@ -63,6 +63,14 @@ pub(super) struct Path {
     pub(super) flow_label: u32,
 }
 
+impl Path {
+    /// Packets carry the TTL and the code point that a connection's settings name, or the host's.
+    fn mark_as(&mut self, config: &Config, host: &StackConfig) {
+        self.ttl = config.ttl.unwrap_or(host.host.default_ttl).max(1);
+        self.dscp = config.dscp & 0x3f;
+    }
+}
+
 impl Endpoint {
     pub(super) fn new(connection: Connection, path: Path, owner: Owner) -> Box<Self> {
         Box::new(Endpoint {
@@ -80,14 +88,34 @@ impl Endpoint {
 
 impl Stack {
     /// The way of packets with this four-tuple.
-    pub(super) fn path(&self, key: &FourTuple) -> Option<Path> {
+    pub(super) fn path(&self, key: &FourTuple, config: &Config) -> Option<Path> {
         let (iface, mtu) = match route::find(&self.ifaces, key.remote_ip)? {
             Route::Loopback => (None, LOOPBACK_MTU),
             //= 9293/SHLD-6
             Route::OnLink { iface, .. } => (Some(iface), self.ifaces.get(usize::from(iface.0))?.mtu),
         };
         let flow_label = if key.remote_ip.is_ipv6() { self.flow_label(key) } else { 0 };
-        Some(Path { iface, mtu, ttl: self.config.host.default_ttl, dscp: 0, flow_label })
+        let mut path = Path { iface, mtu, ttl: 0, dscp: 0, flow_label };
+        path.mark_as(config, &self.config);
+        Some(path)
+    }
+
+    /// Changes the settings of a connection or a listener.
+    pub(super) fn change_settings(
+        &mut self,
+        socket: SocketId,
+        change: impl FnOnce(&mut Config),
+        now: Instant,
+    ) -> Result<(), SocketError> {
+        if let Some(listener) = self.listener_of(socket) {
+            change(&mut listener.config);
+            return Ok(());
+        }
+        self.with_connection(socket, now, |connection| connection.configure(change, now))?;
+        if let Some(Socket::Connection(endpoint)) = self.sockets.get_mut(socket.index) {
+            endpoint.path.mark_as(endpoint.connection.config(), &self.config);
+        }
+        Ok(())
     }
 
     /// Takes a new connection in, and leads its four-tuple to it.
@@ -122,6 +150,12 @@ impl Stack {
             Some(Socket::Listener(listener)) => Some(listener),
             _ => None,
         }
+    }
+
+    /// The listener that an application holds under this id.
+    pub(super) fn listener_of(&mut self, socket: SocketId) -> Option<&mut Listener> {
+        let is_current = self.sockets.generation(socket.index) == socket.generation;
+        self.listener_mut(socket.index).filter(|_| is_current)
     }
 
     /// The connection that an application holds under this id.
@@ -241,14 +275,9 @@ impl Stack {
                 _ => {}
             }
         }
-        match owner {
-            Owner::Application => return,
-            Owner::Listener(listener) => {
-                if let Some(listener) = self.listener_mut(listener) {
-                    listener.forget(index);
-                }
-            }
-            Owner::Nobody => {}
+        // Like Linux: who has connected will be accepted, even if only to hear how it ended.
+        if owner != Owner::Nobody {
+            return;
         }
         if let Some(Socket::Connection(mut endpoint)) = self.sockets.remove(index) {
             self.wheel.cancel(&mut endpoint.timer);

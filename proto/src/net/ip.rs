@@ -100,7 +100,25 @@ impl Stack {
 
     /// Sends a segment that no connection sends: a reset, or a small record's answer.
     pub(super) fn reply(&mut self, key: &FourTuple, header: Header, cause: tcp::Cause, now: Instant) {
-        let Some(path) = self.path(key) else {
+        let path = self.path(key, &self.config.tcp);
+        self.reply_on(path, key, header, cause, now);
+    }
+
+    /// As `reply`, with the TTL and the code point of a listener's connections.
+    pub(super) fn reply_as(
+        &mut self,
+        config: &tcp::Config,
+        key: &FourTuple,
+        header: Header,
+        cause: tcp::Cause,
+        now: Instant,
+    ) {
+        let path = self.path(key, config);
+        self.reply_on(path, key, header, cause, now);
+    }
+
+    fn reply_on(&mut self, path: Option<Path>, key: &FourTuple, header: Header, cause: tcp::Cause, now: Instant) {
+        let Some(path) = path else {
             self.counters.out_no_routes += 1;
             return;
         };

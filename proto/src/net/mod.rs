@@ -43,7 +43,7 @@ pub use sysctl::{SYSCTLS, Sysctl, SysctlError};
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
@@ -189,6 +189,11 @@ impl Stack {
         Ok(self.with_connection(socket, now, |connection| connection.write(data, now))??)
     }
 
+    /// As `write`, the parts being one write.
+    pub fn write_vectored(&mut self, socket: SocketId, parts: &[&[u8]], now: Instant) -> Result<usize, SocketError> {
+        Ok(self.with_connection(socket, now, |connection| connection.write_vectored(parts, now))??)
+    }
+
     /// As `write`; the urgent pointer will point behind the last byte that was taken.
     pub fn write_urgent(&mut self, socket: SocketId, data: &[u8], now: Instant) -> Result<usize, SocketError> {
         Ok(self.with_connection(socket, now, |connection| connection.write_urgent(data, now))??)
@@ -233,29 +238,34 @@ impl Stack {
         self.with_connection(socket, now, |connection| connection.abort(now))
     }
 
-    /// Changes settings of a connection that exists: Nagle, cork, keep-alive, user timeout...
+    /// Changes settings of a connection that exists: Nagle, cork, keep-alive, user timeout, TTL, DiffServ code point...
+    /// On a listener: what its later connections start from.
+    //= 9293/MUST-48
+    //= 9293/MUST-49
+    //= 9293/SHLD-21
     pub fn configure(
         &mut self,
         socket: SocketId,
         change: impl FnOnce(&mut tcp::Config),
         now: Instant,
     ) -> Result<(), SocketError> {
-        self.with_connection(socket, now, |connection| connection.configure(change, now))
+        self.change_settings(socket, change, now)
     }
 
-    /// Sets the DiffServ code point (6 bits) of what the connection sends (MUST-48, SHLD-21).
-    pub fn set_dscp(&mut self, socket: SocketId, dscp: u8) -> Result<(), SocketError> {
-        //= 9293/MUST-48
-        //= 9293/SHLD-21
-        self.held_mut(socket)?.path.dscp = dscp & 0x3f;
+    /// How many connections may wait for `accept` from here on.
+    pub fn set_backlog(&mut self, listener: SocketId, backlog: usize) -> Result<(), SocketError> {
+        self.listener_of(listener).ok_or(SocketError::BadSocket)?.set_backlog(backlog);
         Ok(())
     }
 
-    /// Sets the TTL or hop limit of what the connection sends (MUST-49).
-    pub fn set_ttl(&mut self, socket: SocketId, ttl: u8) -> Result<(), SocketError> {
-        //= 9293/MUST-49
-        self.held_mut(socket)?.path.ttl = ttl.max(1);
-        Ok(())
+    /// What was just written waits for a write that follows (MSG_MORE); false lifts that.
+    pub fn set_more(&mut self, socket: SocketId, more: bool, now: Instant) -> Result<(), SocketError> {
+        self.with_connection(socket, now, |connection| connection.set_more(more, now))
+    }
+
+    /// Acknowledges at once for a while, or else with data that may come soon (TCP_QUICKACK).
+    pub fn set_quick_ack(&mut self, socket: SocketId, on: bool, now: Instant) -> Result<(), SocketError> {
+        self.with_connection(socket, now, |connection| connection.set_quick_ack(on, now))
     }
 
     /// The state of a socket: LISTEN for a listener, CLOSED for an id that is dead.
@@ -284,6 +294,11 @@ impl Stack {
         self.held(socket).map(|endpoint| endpoint.connection.info(now))
     }
 
+    /// A connection that an application holds, to look at.
+    pub fn connection(&self, socket: SocketId) -> Option<&Connection> {
+        self.held(socket).map(|endpoint| &endpoint.connection)
+    }
+
     /// How the connection ended, once it has.
     pub fn close_reason(&self, socket: SocketId) -> Option<CloseReason> {
         self.held(socket)?.connection.close_reason()
@@ -302,6 +317,16 @@ impl Stack {
             }
             _ => self.key(socket).map(|key| key.local()),
         }
+    }
+
+    /// The settings that new connections start from.
+    pub fn config(&self) -> &StackConfig {
+        &self.config
+    }
+
+    /// True if `addr` is one of this host's.
+    pub fn is_own_address(&self, addr: IpAddr) -> bool {
+        route::owner(&self.ifaces, addr).is_some()
     }
 
     /// A frame from a device. Never panics, whatever the bytes.

@@ -103,7 +103,7 @@ impl Stack {
             port if self.is_free(&key(port), now) => key(port),
             _ => return Err(SocketError::AddressInUse),
         };
-        let path = self.path(&key).ok_or(SocketError::NetworkUnreachable)?;
+        let path = self.path(&key, &config).ok_or(SocketError::NetworkUnreachable)?;
 
         let above = self.take_over_time_wait(&key);
         let iss = self.initial_sequence(&key, above, now);

@@ -124,7 +124,7 @@ impl Stack {
             self.wheel.arm(&mut record.timer, TimerKey::HalfOpen(index), deadline);
         }
         self.demux.insert(key, Slot::HalfOpen(index));
-        self.reply(key, syn_ack, Cause::SynAck, now);
+        self.reply_as(&config, key, syn_ack, Cause::SynAck, now);
         Verdict::Accepted
     }
 
@@ -138,13 +138,13 @@ impl Stack {
             HalfOpenArrival::Complete => self.complete(index, &config, segment, now),
             HalfOpenArrival::SynAckAgain => {
                 let syn_ack = record.syn_ack(&config, now);
-                self.reply(&key, syn_ack, Cause::Retransmit(RetransmitCause::SynAck(0)), now);
+                self.reply_as(&config, &key, syn_ack, Cause::Retransmit(RetransmitCause::SynAck(0)), now);
                 Verdict::Answered(DropReason::Duplicate)
             }
             HalfOpenArrival::Challenge(why) => {
                 let ack = record.acknowledgement(&config, now);
                 self.counters.challenge_acks += 1;
-                self.reply(&key, ack, Cause::Ack(AckCause::Challenge(why)), now);
+                self.reply_as(&config, &key, ack, Cause::Ack(AckCause::Challenge(why)), now);
                 Verdict::Answered(why)
             }
             HalfOpenArrival::Reset(why) => {
@@ -164,7 +164,7 @@ impl Stack {
     fn complete(&mut self, index: u32, config: &Config, segment: Segment, now: Instant) -> Verdict {
         let Some(record) = self.half_open.get(index) else { return Verdict::Dropped(DropReason::NoConnection) };
         let (key, listener, accepted) = (record.key, record.listener, record.accepted());
-        let Some(path) = self.path(&key) else { return Verdict::Dropped(DropReason::NoRoute) };
+        let Some(path) = self.path(&key, config) else { return Verdict::Dropped(DropReason::NoRoute) };
         if self.listener_mut(listener).is_none_or(|listener| listener.is_full()) {
             self.counters.listen_overflows += 1;
             self.counters.listen_drops += 1;
@@ -218,7 +218,7 @@ impl Stack {
         let syn_ack = record.syn_ack(&config, now);
         let deadline = record.deadline(&config);
         self.wheel.arm(&mut record.timer, TimerKey::HalfOpen(index), deadline);
-        self.reply(&key, syn_ack, cause, now);
+        self.reply_as(&config, &key, syn_ack, cause, now);
     }
 
     /// SEGMENT ARRIVES in TIME-WAIT.
@@ -302,6 +302,6 @@ impl Stack {
     /// What a connection of this listener towards this peer starts from.
     fn config_of(&self, listener: u32, key: &FourTuple) -> Option<Config> {
         let Some(Socket::Listener(listener)) = self.sockets.get(listener) else { return None };
-        Some(Config { mtu: self.path(key)?.mtu, ..listener.config.clone() })
+        Some(Config { mtu: self.path(key, &listener.config)?.mtu, ..listener.config.clone() })
     }
 }

@@ -140,6 +140,24 @@ impl AckPolicy {
         self.due.is_some() || self.deadline.is_some()
     }
 
+    /// TCP_QUICKACK: on brings quick-ACK mode back, and what is owed goes out now; off makes acknowledgements wait for
+    /// company. Neither lasts: what arrives and what is sent decides again.
+    pub fn set_quick(&mut self, on: bool) {
+        if on {
+            self.enter_quick_mode();
+            if self.deadline.is_some() {
+                self.demand(AckCause::Quick);
+            }
+        } else {
+            self.interactive = true;
+        }
+    }
+
+    /// True while data is not answered by data: TCP_QUICKACK as it is read back.
+    pub const fn is_eager(&self) -> bool {
+        !self.interactive
+    }
+
     fn is_quick(&self) -> bool {
         self.quick > 0 && !self.interactive
     }

@@ -123,16 +123,24 @@ impl<const SLAB: usize> ByteQueue<SLAB> {
 
     /// Copies bytes from the front into `out` and returns how many; they stay queued.
     pub fn copy_to(&self, out: &mut [u8]) -> usize {
+        self.copy_behind(0, out)
+    }
+
+    /// As [`copy_to`](Self::copy_to), from `skip` bytes behind the front on.
+    pub fn copy_behind(&self, mut skip: usize, out: &mut [u8]) -> usize {
         let whole = out.len();
         let mut room = out;
         for chunk in self.chunks() {
+            let skipped = skip.min(chunk.len());
+            skip -= skipped;
+            let chunk = &chunk[skipped..];
             let n = chunk.len().min(room.len());
-            if n == 0 {
-                break;
-            }
             let (into, later) = room.split_at_mut(n);
             into.copy_from_slice(&chunk[..n]);
             room = later;
+            if room.is_empty() {
+                break;
+            }
         }
         whole - room.len()
     }

@@ -1,17 +1,124 @@
 //! SEND and RECEIVE: the application's bytes, in and out.
 //!
-//! Sections: RFC 9293 3.9.1.2, 3.9.1.3, 3.10.2, 3.10.3.
+//! Sections: RFC 9293 3.9.1.2, 3.9.1.3, 3.10.2, 3.10.3; POSIX sockets and tcp(7) for what goes beyond them.
 //! In: bytes to send, or a place for bytes received.
-//! Out: how many were taken; whether more will come.
+//! Out: how many were taken; whether more will come; what an interface of sockets wants to know of the queues.
 
 use super::recvq::RecvQueue;
 use super::sendq::SendQueue;
 use super::snd::SendHalf;
 use super::state::{Closed, Live, Opening, Shape};
-use super::{AckCause, CloseReason, Common, ConnError, Connection};
+use super::{AckCause, CloseReason, Common, ConnError, Connection, Event, SoftError};
 use crate::time::Instant;
+use crate::wire::Pos;
 
 impl Connection {
+    /// As [`write`](Self::write), the parts being one write: PSH stands behind the last of them.
+    pub fn write_vectored(&mut self, parts: &[&[u8]], now: Instant) -> Result<usize, ConnError> {
+        let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
+        self.send(len, now, |queue, mut room| {
+            for part in parts {
+                let n = part.len().min(room);
+                queue.write(&part[..n]);
+                room -= n;
+            }
+        })
+    }
+
+    /// MSG_MORE: what was just written waits for a write that follows, as under a cork; false lifts that.
+    pub fn set_more(&mut self, more: bool, now: Instant) {
+        if let Shape::Opening(Opening { snd }) | Shape::Live(Live { snd, .. }) = &mut self.shape {
+            snd.more = more;
+        }
+        self.configure(|_| {}, now);
+    }
+
+    /// TCP_QUICKACK: acknowledge at once for a while, or with data of our own if some comes soon.
+    pub fn set_quick_ack(&mut self, on: bool, now: Instant) {
+        if let Shape::Live(live) = &mut self.shape {
+            live.rcv.acks.set_quick(on);
+            live.arm_timers(&mut self.common, now);
+        }
+    }
+
+    /// TCP_QUICKACK as it stands now.
+    pub fn is_quick_ack(&self) -> bool {
+        match &self.shape {
+            Shape::Live(live) => live.rcv.acks.is_eager(),
+            Shape::Opening(_) | Shape::Closed(_) => true,
+        }
+    }
+
+    /// Copies received bytes into `out`, the first `skip` of them left out, and leaves all of them queued.
+    pub fn peek(&self, skip: usize, out: &mut [u8]) -> usize {
+        self.received().map_or(0, |queue| queue.peek(skip, out))
+    }
+
+    /// The position of the next byte to be read, relative to the peer's SYN.
+    pub fn read_position(&self) -> Pos {
+        self.received().map_or(Pos::FIRST, RecvQueue::read_position)
+    }
+
+    /// RCV.UP: behind the last urgent byte that the peer has announced, arrived or not, if it ever announced one.
+    //= 9293/MUST-33
+    pub fn urgent(&self) -> Option<Pos> {
+        let up = match &self.shape {
+            Shape::Opening(_) => Pos::SYN,
+            Shape::Live(live) => live.rcv.up,
+            Shape::Closed(closed) => closed.up,
+        };
+        Some(up).filter(|up| *up > Pos::SYN)
+    }
+
+    /// True once everything up to and with the peer's FIN has arrived.
+    pub fn is_peer_closed(&self) -> bool {
+        match &self.shape {
+            Shape::Opening(_) => false,
+            Shape::Live(live) => live.rcv.fin_taken,
+            Shape::Closed(closed) => closed.fin,
+        }
+    }
+
+    /// True if so little of the peer's window is left that it may wait for us to read (SO_RCVLOWAT must not).
+    pub fn is_window_short(&self) -> bool {
+        match &self.shape {
+            Shape::Live(live) => live.rcv.wnd() <= u32::from(live.rcv.mss),
+            Shape::Opening(_) | Shape::Closed(_) => false,
+        }
+    }
+
+    /// What was written, FIN included: how much of it the peer has not acknowledged, and how much was never sent.
+    pub fn unacknowledged(&self) -> (u64, u64) {
+        match &self.shape {
+            Shape::Opening(Opening { snd }) | Shape::Live(Live { snd, .. }) => {
+                (snd.end().since(snd.una.max(Pos::FIRST)), snd.end().since(snd.nxt.max(Pos::FIRST)))
+            }
+            Shape::Closed(_) => (0, 0),
+        }
+    }
+
+    /// True if a third of the send buffer is free, and TCP_NOTSENT_LOWAT far from reached: worth waking a writer for.
+    /// [`Event::Writable`] comes when this becomes true.
+    pub fn has_room(&self) -> bool {
+        match &self.shape {
+            Shape::Opening(Opening { snd }) | Shape::Live(Live { snd, .. }) => self.common.has_room(snd),
+            Shape::Closed(_) => true,
+        }
+    }
+
+    /// What made the peer seem out of reach, if nothing was heard from it since.
+    pub fn soft_error(&self) -> Option<SoftError> {
+        self.common.unreachable.then_some(SoftError::Unreachable)
+    }
+
+    fn received(&self) -> Option<&RecvQueue> {
+        match &self.shape {
+            Shape::Opening(_) => None,
+            Shape::Live(live) => Some(&live.rcv.queue),
+            Shape::Closed(closed) => Some(&closed.unread),
+        }
+    }
+
     /// SEND of `len` bytes: `put` queues as many of them as it is told.
     pub(super) fn send(
         &mut self,
@@ -70,15 +177,24 @@ impl Live {
             self.rcv.acks.demand(AckCause::WindowUpdate);
         }
     }
+
+    /// Something left the send buffer, or was sent: a writer that waits may go on.
+    pub(super) fn tell_of_room(&mut self, c: &mut Common, had_room: bool) {
+        if c.has_room(&self.snd) {
+            self.snd.blocked = false;
+            if !had_room {
+                c.events.raise(Event::Writable);
+            }
+        }
+    }
 }
 
 impl Closed {
     /// What had arrived before the end is still there; then comes the end itself.
     fn receive<T: Default>(&mut self, take: impl FnOnce(&mut RecvQueue) -> Option<T>) -> Result<Option<T>, ConnError> {
-        if let Some(taken) = self.unread.as_mut().and_then(take) {
+        if let Some(taken) = take(&mut self.unread) {
             return Ok(Some(taken));
         }
-        self.unread = None;
         match self.reason {
             CloseReason::Normal => Ok(Some(T::default())),
             reason => Err(ConnError::Closed(reason)),
@@ -87,6 +203,11 @@ impl Closed {
 }
 
 impl SendHalf {
+    /// Bytes written and never sent.
+    fn unsent(&self) -> u64 {
+        self.queue.end().since(self.nxt.max(Pos::FIRST))
+    }
+
     /// Something new waits to be sent: the user timeout counts from the moment when the first of it began to wait.
     pub(super) fn start_lagging(&mut self, now: Instant) {
         if !self.is_outstanding() && !self.has_unsent() {
@@ -96,9 +217,18 @@ impl SendHalf {
 }
 
 impl Common {
-    /// Room in the send buffer, bytes.
+    /// Room in the send buffer, bytes, and below the mark for what was not sent.
     pub(super) fn writable(&self, snd: &SendHalf) -> usize {
-        usize::try_from(self.cfg.snd_buf).unwrap_or(usize::MAX).saturating_sub(snd.queue.len())
+        let buffer = u64::from(self.cfg.snd_buf).saturating_sub(snd.queue.len() as u64);
+        let unsent = self.cfg.notsent_lowat.map_or(u64::MAX, |lowat| u64::from(lowat).saturating_sub(snd.unsent()));
+        usize::try_from(buffer.min(unsent)).unwrap_or(usize::MAX)
+    }
+
+    /// Like Linux: a third of the send buffer is free, and half of TCP_NOTSENT_LOWAT.
+    pub(super) fn has_room(&self, snd: &SendHalf) -> bool {
+        let (buffer, used) = (u64::from(self.cfg.snd_buf), snd.queue.len() as u64);
+        let is_low = |lowat: u32| snd.unsent() * 2 < u64::from(lowat);
+        buffer.saturating_sub(used) >= used.div_ceil(2) && used < buffer && self.cfg.notsent_lowat.is_none_or(is_low)
     }
 }
 

@@ -5,10 +5,11 @@
 //! Out: a FIN or a RST to send; the TIME-WAIT record; what the application may still read.
 
 use super::open::ts_clock;
+use super::recvq::RecvQueue;
 use super::state::{Closed, Live, Shape};
 use super::{CloseReason, Common, Connection, Event, Reset, ResetCause, State, TimeWait};
 use crate::time::Instant;
-use crate::wire::Timestamps;
+use crate::wire::{Pos, Timestamps};
 
 impl Connection {
     /// CLOSE, RFC 9293 3.10.4.
@@ -38,7 +39,7 @@ impl Connection {
                 self.on_close(now);
             }
             Shape::Opening(_) => self.enter_closed(CloseReason::Aborted),
-            Shape::Closed(closed) => closed.unread = None,
+            Shape::Closed(closed) => closed.unread.clear(),
         }
     }
 
@@ -52,7 +53,7 @@ impl Connection {
             _ => self.reset(ResetCause::Abort, CloseReason::Aborted, now),
         }
         if let Shape::Closed(closed) = &mut self.shape {
-            closed.unread = None;
+            closed.unread.clear();
         }
     }
 
@@ -66,17 +67,21 @@ impl Connection {
 
     /// The connection is over. What arrived in order stays readable, everything else is freed.
     pub(super) fn enter_closed(&mut self, reason: CloseReason) {
-        let over = Shape::Closed(Closed { reason, unread: None });
-        let unread = match core::mem::replace(&mut self.shape, over) {
-            Shape::Live(live) => Some(live.rcv.queue).filter(|queue| queue.readable() > 0 && !self.common.released),
-            Shape::Opening(_) => None,
-            Shape::Closed(closed) => {
-                // It was over before; the first reason stands.
-                self.shape = Shape::Closed(closed);
-                return;
+        let mut over = Closed { reason, unread: RecvQueue::new(Pos::FIRST), fin: false, up: Pos::SYN };
+        match &mut self.shape {
+            Shape::Opening(_) => {}
+            Shape::Live(live) => {
+                over.fin = live.rcv.fin_taken;
+                over.up = live.rcv.up;
+                core::mem::swap(&mut over.unread, &mut live.rcv.queue);
+                if over.unread.readable() == 0 || self.common.released {
+                    over.unread.clear();
+                }
             }
-        };
-        self.shape = Shape::Closed(Closed { reason, unread });
+            // It was over before; the first reason stands.
+            Shape::Closed(_) => return,
+        }
+        self.shape = Shape::Closed(over);
         self.common.timers.clear();
         self.common.events.raise(Event::Closed(reason));
     }

@@ -18,8 +18,12 @@ pub struct Config {
     pub rcv_buf: u32,
     /// `tcp_rmem[2]`: the largest receive buffer ever; decides the window scale we offer.
     pub rcv_buf_max: u32,
+    /// TCP_WINDOW_CLAMP: the most that we ever offer as window, bytes.
+    pub window_clamp: Option<u32>,
     /// `tcp_wmem[2]`: send buffer limit, bytes.
     pub snd_buf: u32,
+    /// TCP_NOTSENT_LOWAT: so many bytes at the most wait in the send buffer without having been sent.
+    pub notsent_lowat: Option<u32>,
     /// `tcp_window_scaling`, RFC 7323.
     pub window_scaling: bool,
     /// `tcp_timestamps`, RFC 7323.
@@ -50,6 +54,10 @@ pub struct Config {
     pub retries1: u8,
     /// `tcp_retries2`: R2, after so many the connection ends (SHLD-11).
     pub retries2: u8,
+    /// IP_TTL, IPV6_UNICAST_HOPS: the TTL or hop limit of what is sent; the host's if it is not given (MUST-49).
+    pub ttl: Option<u8>,
+    /// IP_TOS, IPV6_TCLASS: the DiffServ code point of what is sent, 6 bits (MUST-48).
+    pub dscp: u8,
     /// TCP_USER_TIMEOUT: ends the connection when data stays unacknowledged so long (RFC 9293 3.9.1.1).
     pub user_timeout: Option<Duration>,
     /// SO_KEEPALIVE (MUST-24, MUST-25: off by default).
@@ -81,7 +89,9 @@ impl Default for Config {
             max_segment: None,
             rcv_buf: 131_072,
             rcv_buf_max: 6_291_456,
+            window_clamp: None,
             snd_buf: 4_194_304,
+            notsent_lowat: None,
             window_scaling: true,
             timestamps: true,
             sack: true,
@@ -97,6 +107,8 @@ impl Default for Config {
             synack_retries: 5,
             retries1: 3,
             retries2: 15,
+            ttl: None,
+            dscp: 0,
             user_timeout: None,
             keepalive: false,
             keepalive_time: Duration::from_secs(7200),

@@ -157,7 +157,7 @@ impl Connection {
                 info.urgent = rcv.up.since(rcv.nxt() - rcv.queue.readable() as u64);
                 info.memory += rcv.queue.memory();
             }
-            Shape::Closed(closed) => info.memory = closed.unread.as_ref().map_or(0, |queue| queue.memory()),
+            Shape::Closed(closed) => info.memory = closed.unread.memory(),
         }
         info
     }

@@ -116,6 +116,7 @@ impl Live {
         self.check_syn(c, &seg, now)?;
         let kind = self.check_ack(c, &seg, now)?;
         self.on_heard(now);
+        c.unreachable = false;
         self.take_timestamp(&seg, now);
         self.take_ack(c, &seg, kind, now)?;
         self.take_urgent(c, &seg);
@@ -300,6 +301,7 @@ impl Live {
     /// SND.UNA moves.
     fn on_new_ack(&mut self, c: &mut Common, seg: &Arrival, now: Instant) {
         let (una, in_flight) = (self.snd.una, self.snd.inflight.segments());
+        let had_room = c.has_room(&self.snd);
         let cwnd_limited = self.snd.congestion_room() == 0;
         let acked = self.snd.advance(seg.ack, now);
         c.stats.bytes_acked += seg.ack.min(self.snd.queue.end()).since(una.max(Pos::FIRST));
@@ -312,10 +314,7 @@ impl Live {
             c.timers.cancel(Timer::Retransmission);
         }
         c.timers.cancel(Timer::Persist);
-        if self.snd.blocked && c.writable(&self.snd) >= (c.cfg.snd_buf / 3) as usize {
-            self.snd.blocked = false;
-            c.events.raise(Event::Writable);
-        }
+        self.tell_of_room(c, had_room);
     }
 
     /// The peer acknowledges the same number again.

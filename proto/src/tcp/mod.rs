@@ -181,6 +181,8 @@ struct Common {
     passive: bool,
     /// The application has let go: nobody will read any more.
     released: bool,
+    /// Something says that the peer is out of reach, and nothing was heard from it since.
+    unreachable: bool,
     /// Added to our clock to give TSval.
     ts_offset: u32,
     /// When it began: no echo of a timestamp can be older.
@@ -252,6 +254,7 @@ impl Connection {
                 return Verdict::Dropped(DropReason::OutsideWindow);
             }
         }
+        self.common.unreachable = true;
         self.common.events.raise(Event::SoftError(SoftError::Unreachable));
         Verdict::Accepted
     }
@@ -338,11 +341,13 @@ impl Connection {
         self.on_abort(now);
     }
 
-    /// Changes settings of the running connection (MUST-17, MUST-21, MUST-24): Nagle, cork, keep-alive, R2, timeouts.
+    /// Changes settings of the running connection (MUST-17, MUST-21, MUST-24): Nagle, cork, keep-alive, R2, timeouts,
+    /// buffers.
     /// Those that the handshake has settled keep their effect.
     pub fn configure(&mut self, change: impl FnOnce(&mut Config), now: Instant) {
         change(&mut self.common.cfg);
         if let Shape::Live(live) = &mut self.shape {
+            live.rcv.set_buffer(&self.common.cfg);
             live.arm_timers(&mut self.common, now);
         }
     }
@@ -380,7 +385,7 @@ impl Connection {
     pub fn readable(&self) -> usize {
         match &self.shape {
             Shape::Live(live) => live.rcv.queue.readable(),
-            Shape::Closed(closed) => closed.unread.as_ref().map_or(0, |queue| queue.readable()),
+            Shape::Closed(closed) => closed.unread.readable(),
             Shape::Opening(_) => 0,
         }
     }
@@ -408,6 +413,7 @@ impl Common {
             cfg: cfg.clone(),
             passive,
             released: false,
+            unreachable: false,
             ts_offset,
             started,
             reset: None,

@@ -47,9 +47,14 @@ fn offered_window_scale(cfg: &Config) -> Option<u8> {
 
 /// The window of our SYN or SYN-ACK, which is never scaled: whole segments only.
 pub(crate) fn syn_window(cfg: &Config, key: &FourTuple) -> u16 {
-    let most = u16::try_from(cfg.rcv_buf / 2).unwrap_or(u16::MAX);
+    let most = u16::try_from(largest_window(cfg)).unwrap_or(u16::MAX);
     let mss = advertised_mss(cfg, key);
     if most < mss { most } else { most - most % mss }
+}
+
+/// The most that we may offer as window: half of the buffer, which holds more than payload.
+pub(super) fn largest_window(cfg: &Config) -> u32 {
+    (cfg.rcv_buf / 2).min(cfg.window_clamp.unwrap_or(u32::MAX))
 }
 
 /// The options of our SYN.
@@ -105,7 +110,7 @@ impl Live {
             fin: None,
             fin_taken: false,
             edge: Pos::FIRST + u64::from(syn_window(&c.cfg, &c.key)),
-            buffer: (c.cfg.rcv_buf / 2).min(u32::from(u16::MAX) << wscale),
+            buffer: largest_window(&c.cfg).min(u32::from(u16::MAX) << wscale),
             wscale,
             mss,
             up: Pos::SYN,

@@ -142,7 +142,7 @@ impl Live {
     }
 
     /// Data that was never sent, and the FIN if it fits behind.
-    fn poll_data(&mut self, c: &Common, now: Instant, limit: TxLimit) -> Option<Transmit> {
+    fn poll_data(&mut self, c: &mut Common, now: Instant, limit: TxLimit) -> Option<Transmit> {
         if !self.snd.syn_acked() || self.snd.inflight.lost() > 0 {
             return None;
         }
@@ -150,12 +150,14 @@ impl Live {
         let size = self.segment_size(c);
         let Allowance::Send(len) = self.snd.allowance(&c.cfg, u64::from(size), limit.burst as u64) else { return None };
         let start = self.snd.nxt;
+        let had_room = c.has_room(&self.snd);
         let payload = self.snd.queue.payload(start, usize::try_from(len).expect("a burst fits in memory"));
         let data_end = start + len;
         let fin = self.snd.closing && data_end == self.snd.queue.end() && data_end < self.snd.edge();
         let end = data_end + u64::from(fin);
         self.snd.inflight.push(Run { start, end, size, fin, sent: now, retransmits: 0, lost: false });
         self.snd.on_new_data_sent(end, len % u64::from(size) != 0, now);
+        self.tell_of_room(c, had_room);
         let push = self.snd.takes_push(start, data_end);
         let flags = if push { Flags::PSH } else { Flags::NONE } | if fin { Flags::FIN } else { Flags::NONE };
         let cause = if fin { Cause::Fin } else { Cause::Data };

@@ -6,7 +6,9 @@
 
 use arrayvec::ArrayVec;
 
+use super::Config;
 use super::ack::AckPolicy;
+use super::open::largest_window;
 use super::paws::Paws;
 use super::recvq::RecvQueue;
 use crate::wire::{Pos, SackBlock, Seq, Space};
@@ -73,6 +75,11 @@ impl ReceiveHalf {
         let (nxt, (_, edge)) = (self.nxt(), self.offer());
         // Like Linux: worth a segment of its own when the window at least doubles.
         self.fin.is_none() && edge > self.edge && edge.since(nxt) >= 2 * self.edge.since(nxt)
+    }
+
+    /// The settings have changed. What is promised to the peer stays promised.
+    pub(super) fn set_buffer(&mut self, cfg: &Config) {
+        self.buffer = largest_window(cfg).min(u32::from(u16::MAX) << self.wscale);
     }
 
     /// Room for new bytes.

@@ -104,9 +104,14 @@ impl RecvQueue {
         n
     }
 
-    /// Copies bytes in order into `out` and leaves them queued.
-    pub fn peek(&self, out: &mut [u8]) -> usize {
-        self.ready.copy_to(out)
+    /// Copies bytes in order into `out`, the first `skip` of them left out, and leaves all of them queued.
+    pub fn peek(&self, skip: usize, out: &mut [u8]) -> usize {
+        self.ready.copy_behind(skip, out)
+    }
+
+    /// The position of the next byte to be read.
+    pub const fn read_position(&self) -> Pos {
+        self.ready.start()
     }
 
     /// The next bytes in order without copying, as many as lie together.
@@ -524,7 +529,10 @@ mod tests {
                 let taken = match step {
                     Step::Read(n) => {
                         let mut out = vec![0; n];
-                        let peeked = queue.peek(&mut out);
+                        let mut behind = vec![0; n];
+                        let (peeked, later) = (queue.peek(0, &mut out), queue.peek(n / 2, &mut behind));
+                        prop_assert_eq!(later, n.min(queue.readable().saturating_sub(n / 2)));
+                        prop_assert!(out[n / 2..peeked.max(n / 2)].iter().zip(&behind).all(|(a, b)| a == b));
                         let (peek, n) = (out.clone(), queue.read(&mut out));
                         prop_assert_eq!((peeked, peek), (n, out.clone()));
                         prop_assert_eq!(n, out.len().min(model.nxt - model.read));

@@ -148,7 +148,7 @@ impl Live {
             match snd.allowance(&c.cfg, u64::from(snd.mss), u64::from(snd.mss)) {
                 Allowance::Window => Some(Timer::Persist),
                 Allowance::Empty if snd.edge() <= snd.nxt => Some(Timer::Persist),
-                Allowance::Small if c.cfg.cork => Some(Timer::Cork),
+                Allowance::Small if snd.is_corked(&c.cfg) => Some(Timer::Cork),
                 _ => None,
             }
         } else {

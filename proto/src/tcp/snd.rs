@@ -46,6 +46,8 @@ pub(super) struct SendHalf {
     pub(super) closing: bool,
     /// A write was cut short, and the application waits for room.
     pub(super) blocked: bool,
+    /// The last write said that more would follow at once (MSG_MORE).
+    pub(super) more: bool,
     /// The round-trip time and the timeout that follows from it.
     pub(super) rtt: Rtt,
     /// The congestion window.
@@ -105,6 +107,7 @@ impl SendHalf {
             inflight: InFlight::default(),
             closing: false,
             blocked: false,
+            more: false,
             rtt: Rtt::new(cfg.rto_initial, cfg.rto_min, cfg.rto_max),
             cc: Cc::new(cfg.congestion, cfg.initial_window),
             recovery: Recovery::default(),
@@ -233,11 +236,16 @@ impl SendHalf {
             //= 9293/MUST-17
             // Minshall's variant of Nagle, like Linux: only small segments wait for each other.
             let nagle = !cfg.nagle || self.small <= self.una || self.up > self.nxt;
-            self.closing || (nagle && !cfg.cork)
+            self.closing || (nagle && !self.is_corked(cfg))
         } else {
             // Cut by the peer's window: worth sending alone if it is half of the widest that the peer ever offered.
             most == usable && most < size && most >= u64::from(self.max_wnd / 2)
         }
+    }
+
+    /// True if a segment that is not full waits for more data to come.
+    pub(super) const fn is_corked(&self, cfg: &Config) -> bool {
+        cfg.cork || self.more
     }
 
     /// How many more segments the congestion window lets into the network.

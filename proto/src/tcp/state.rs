@@ -11,6 +11,7 @@ use super::rcv::ReceiveHalf;
 use super::recvq::RecvQueue;
 use super::snd::SendHalf;
 use crate::time::Instant;
+use crate::wire::Pos;
 
 /// A state of RFC 9293 Figure 5.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
@@ -120,7 +121,11 @@ pub(super) struct Live {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Closed {
     pub(super) reason: CloseReason,
-    pub(super) unread: Option<RecvQueue>,
+    pub(super) unread: RecvQueue,
+    /// The peer's FIN had been taken.
+    pub(super) fin: bool,
+    /// RCV.UP.
+    pub(super) up: Pos,
 }
 
 impl Shape {
