@@ -736,6 +736,20 @@ mod tests {
         assert_eq!(play.info().snd_wnd, 100, "the peer may shrink it");
     }
 
+    /// Found by a random world: the peer's window of 200 bytes fills, and the segment that says so is one sent again.
+    #[test]
+    fn an_acknowledgement_on_an_old_number_brings_its_window_along() {
+        let mut play = Play::established(&plain());
+        play.write(1000);
+        play.bursts();
+        assert_eq!(play.receive(seg(A, 201, 1).data(100).window(600)), Accepted);
+        assert_eq!(play.receive(seg(A, 1, 401).data(200).window(200)), Accepted);
+        assert_eq!((play.info().snd_una, play.info().snd_wnd), (Pos(401), 200), "the right edge stays at 601");
+        assert_eq!(play.receive(seg(A, 101, 401).data(100).window(900)), Answered(DropReason::Duplicate));
+        assert_eq!(play.receive(seg(A, 250, 401).data(100).window(900)), Accepted);
+        assert_eq!(play.info().snd_wnd, 900);
+    }
+
     //= 5681#3.2
     //= 6582#3.2
     #[test]

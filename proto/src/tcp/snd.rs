@@ -180,13 +180,15 @@ impl SendHalf {
     /// The window that a segment offers: SND.WND <- SEG.WND, SND.WL1 <- SEG.SEQ, SND.WL2 <- SEG.ACK, if it is newer
     /// than the last that did so. True if the window changed.
     pub(super) fn take_window(&mut self, seq: Pos, ack: Pos, wnd: u32) -> bool {
-        if self.wl1 < seq || (self.wl1 == seq && self.wl2 <= ack) {
-            let changed = self.wnd != wnd;
-            self.set_window(seq, ack, wnd);
-            changed
-        } else {
-            false
+        // DEVIATES: 9293 3.10.7.4: an acknowledgement that moves SND.UNA brings its window along even with an old
+        // number, as a retransmission's. Else the right edge would follow SND.UNA beyond all that the peer has offered.
+        // Like Linux.
+        let newer = self.wl1 < seq || (self.wl1 == seq && self.wl2 <= ack) || self.una < ack;
+        let changed = newer && self.wnd != wnd;
+        if newer {
+            self.set_window(self.wl1.max(seq), ack, wnd);
         }
+        changed
     }
 
     /// The first window that the peer offers, or a newer one.
