@@ -316,3 +316,60 @@ fn a_host_can_talk_to_itself() {
 fn settle(stack: &mut tidegate_proto::net::Stack, now: tidegate_proto::time::Instant) {
     assert_eq!(stack.poll_transmit(now), None, "it left the host");
 }
+
+//= 9293/MUST-48
+//= 9293/SHLD-21
+//= 9293/SHLD-22
+#[test]
+fn diffserv_is_set_and_changed_while_the_connection_lives() {
+    for role in [Role::HostActive, Role::HostPassive6] {
+        let mut p = Setup::default().open(role, Corner::ALL[1]);
+        for dscp in [0, 46, 10, 63] {
+            let now = p.now;
+            let Host { stack, socket, .. } = host(&mut p);
+            let socket = socket.expect("open");
+            stack.configure(socket, |config| config.dscp = dscp, now).expect("open");
+            stack.abort(socket, now).expect("open");
+            let mut next = Setup::default().open(role, Corner::ALL[1]);
+            let frame = stack.poll_transmit(now).expect("a segment");
+            let field = match frame.header[0] >> 4 {
+                4 => frame.header[1] >> 2,
+                _ => (frame.header[0] & 0xf) << 2 | frame.header[1] >> 6,
+            };
+            assert_eq!(field, dscp);
+            std::mem::swap(&mut p, &mut next);
+        }
+    }
+}
+
+//= 9293/MUST-49
+#[test]
+fn time_to_live_is_changed_while_the_connection_lives() {
+    for role in [Role::HostActive, Role::HostPassive6] {
+        let mut p = Setup::default().open(role, Corner::ALL[1]);
+        let now = p.now;
+        let Host { stack, socket, .. } = host(&mut p);
+        let socket = socket.expect("open");
+        stack.configure(socket, |config| config.ttl = Some(3), now).expect("open");
+        stack.write(socket, b"x", now).expect("open");
+        let frame = stack.poll_transmit(now).expect("a segment");
+        assert_eq!(frame.header[if frame.header[0] >> 4 == 4 { 8 } else { 7 }], 3);
+    }
+}
+
+/// a socket that opens to itself is a simultaneous open with itself; it ends, one way or the other, in peace.
+#[test]
+fn an_open_to_oneself_makes_no_storm() {
+    let mut p = Setup::default().closed_host(Role::HostActive, Corner::ALL[1]);
+    let now = p.now;
+    let own = SocketAddr::new(p.key.local_ip, 8080);
+    let stack = &mut host(&mut p).stack;
+    if let Ok(socket) = stack.connect(Some(own), own, now) {
+        settle(stack, now);
+        assert_eq!(stack.state(socket), State::Established);
+        assert_eq!(stack.write(socket, b"echo", now), Ok(4));
+        settle(stack, now);
+        let mut out = [0; 8];
+        assert_eq!(stack.read(socket, &mut out, now), Ok(tidegate_proto::tcp::Read::Data(4)));
+    }
+}

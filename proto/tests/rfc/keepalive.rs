@@ -117,3 +117,16 @@ fn the_peers_probes_are_answered() {
         p.read_nothing();
     });
 }
+
+//= 9293/MUST-24
+#[test]
+fn keep_alive_can_be_switched_while_the_connection_lives() {
+    established(|p| {
+        p.quiet(10_000_000);
+        p.configure(|c| (c.keepalive, c.keepalive_time) = (true, Duration::from_secs(30_000)));
+        p.expect_in(20_000_000, ". 0 ack 1 why keep-alive#1");
+        p.configure(|c| c.keepalive = false);
+        p.quiet(10_000_000);
+        p.is(State::Established);
+    });
+}

@@ -24,6 +24,7 @@ mod matrix;
 mod nagle_cork;
 mod opening;
 mod options;
+mod random;
 mod resets;
 mod retransmission;
 mod rfc5961;

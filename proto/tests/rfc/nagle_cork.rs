@@ -130,3 +130,34 @@ fn close_pulls_the_cork() {
         p.expect("FP. 1:301 ack 1");
     });
 }
+
+/// Switching Nagle off, or pulling the cork, lets go what waits.
+//= 9293/MUST-17
+#[test]
+fn what_waits_goes_when_the_setting_changes() {
+    established(|p| {
+        p.write(10);
+        p.expect("P. 1:11 ack 1");
+        p.write(20);
+        p.expect_nothing();
+        p.configure(|c| c.nagle = false);
+        p.expect("P. 11:31 ack 1");
+    });
+    with(|c| c.cork = true).established(|p| {
+        p.write(20);
+        p.expect_nothing();
+        p.configure(|c| c.cork = false);
+        p.expect("P. 1:21 ack 1");
+    });
+}
+
+/// Urgent data does not wait.
+#[test]
+fn urgent_data_is_not_held_back() {
+    established(|p| {
+        p.write(10);
+        p.expect("P. 1:11 ack 1");
+        p.write_urgent(5);
+        p.expect("PU. 11:16 ack 1 urg 5");
+    });
+}

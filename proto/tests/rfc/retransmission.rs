@@ -328,3 +328,49 @@ fn a_syn_ack_is_repeated_and_given_up() {
         p.is(State::Listen);
     }
 }
+
+//= 9293/MUST-21
+#[test]
+fn r2_can_be_changed_while_the_connection_lives() {
+    established(|p| {
+        p.write(500);
+        p.expect("P. 1:501 ack 1");
+        p.expect_in(210, "P. 1:501 ack 1");
+        p.configure(|c| c.retries2 = 2);
+        p.expect_in(420, "P. 1:501 ack 1");
+        p.wait(840);
+        p.is_closed(CloseReason::TimedOut);
+    });
+}
+
+/// A round trip of nothing still leaves 200 ms of patience.
+#[test]
+fn the_floor_holds_without_any_delay() {
+    Setup::default().syn_sent(|p| {
+        p.expect("S 0");
+        p.inject("S. 0 ack 1 <mss 1000>");
+        p.expect(". 1 ack 1");
+        p.write(100);
+        p.expect("P. 1:101 ack 1");
+        p.expect_in(200, "P. 1:101 ack 1");
+    });
+}
+
+/// What was sent again is still what it was: segments are not cut anew, nor grown together, while they wait.
+#[test]
+fn small_segments_are_resent_in_order() {
+    with(|c| c.nagle = false).established(|p| {
+        for _ in 0..3 {
+            p.write(100);
+        }
+        assert_eq!(p.forget().len(), 3);
+        p.wait(210);
+        let first = p.forget();
+        assert_eq!(first.len(), 1, "{}", p.story());
+        let end = 1 + first[0].payload.len() as i64;
+        p.inject(&format!(". 1 ack {end}"));
+        p.forget();
+        p.inject(". 1 ack 301");
+        p.quiet(100_000);
+    });
+}

@@ -248,3 +248,84 @@ fn the_last_acknowledgement_is_stamped() {
         p.expect(". 2 ack 2 <TS>");
     });
 }
+
+/// Both ends are the same: a SYN whose timestamp is not younger counts by its number.
+//= 6191#2
+#[test]
+fn an_equal_timestamp_leaves_it_to_the_number() {
+    let setup = Setup::default().peer("mss 1000,TS");
+    for (seq, ts, taken) in [(100_000, "TS val 10 ecr *", true), (0, "TS val 10 ecr *", false), (100_000, "", true)] {
+        setup.hosts(|p| {
+            if !p.subject.is_listening() {
+                return;
+            }
+            // The peer's last segment was stamped 10.
+            states::lead(p, State::TimeWait);
+            p.release();
+            let story = p.story();
+            p.irs = p.irs + seq;
+            if taken {
+                p.restart();
+            }
+            let options = if ts.is_empty() { "mss 1000".to_owned() } else { format!("mss 1000,{ts}") };
+            p.inject(&format!("S 0 <{options}>"));
+            assert_eq!(p.state() == State::SynReceived, taken, "{seq} {ts}\n{}", story);
+            p.forget();
+        });
+    }
+}
+
+/// An active open may take the place of a record whose timestamps are a second old, and not before.
+//= 6191#2
+#[test]
+fn an_active_open_reuses_an_old_record_only() {
+    let setup = Setup::default().peer("mss 1000,TS");
+    let again = |p: &mut Play| {
+        let (key, now) = (p.key, p.now);
+        let Subject::Host(host) = &mut p.subject else { panic!("only a host connects") };
+        host.stack.connect(Some(key.local()), key.remote(), now)
+    };
+    waiting(&setup, |p| {
+        p.release();
+        assert!(again(p).is_err(), "the record is fresh");
+        p.wait(1100);
+        let socket = again(p).expect("the record is a second old");
+        let Subject::Host(host) = &mut p.subject else { panic!("only a host connects") };
+        host.socket = Some(socket);
+        p.restart();
+        p.drain();
+        p.expect("S 0");
+    });
+    // Without timestamps nothing tells old segments from new ones.
+    waiting(&Setup::default(), |p| {
+        p.release();
+        p.wait(30_000);
+        assert!(again(p).is_err());
+    });
+    waiting(&setup.clone().host_config(|h| h.tw_reuse = false), |p| {
+        p.release();
+        p.wait(30_000);
+        assert!(again(p).is_err());
+    });
+}
+
+/// there are never more records than allowed.
+#[test]
+fn records_are_bounded() {
+    let setup = Setup::default().host_config(|h| h.max_tw_buckets = 5);
+    let mut p = setup.open(crate::play::Role::HostPassive, crate::play::Corner::ALL[5]);
+    for port in 0..20 {
+        states::lead(&mut p, State::TimeWait);
+        p.release();
+        assert!(population(&p).time_wait <= 5);
+        p.key.remote_port = 41_000 + port;
+        let Subject::Host(host) = &mut p.subject else { unreachable!("a host was asked for") };
+        host.key = p.key;
+        p.restart();
+        p.inject("S 0 <mss 1000>");
+        p.expect("S. 0 ack 1");
+        p.inject(". 1 ack 1");
+        p.accept();
+    }
+    assert_eq!(population(&p).connections, 1);
+}

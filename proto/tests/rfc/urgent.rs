@@ -140,3 +140,47 @@ fn urgent_data_is_urgent_again_when_resent() {
         p.expect_in(210, "pU. 1:11 ack 1 urg 10");
     });
 }
+
+//= 9293/MUST-33
+#[test]
+fn the_application_can_ask_how_much_urgent_data_remains() {
+    established(|p| {
+        assert_eq!(p.info().urgent, 0);
+        p.inject("PU. 1:11 ack 1 urg 50");
+        p.forget();
+        assert_eq!(p.info().urgent, 50);
+        p.read(10);
+        assert_eq!(p.info().urgent, 40);
+        p.inject("P. 11:101 ack 1");
+        p.forget();
+        p.read(30);
+        assert_eq!(p.info().urgent, 10);
+        p.read(60);
+        assert_eq!(p.info().urgent, 0);
+        p.forget();
+    });
+}
+
+/// The pointer is sixteen bits: further away it says "at least so far", until it comes near.
+//= 9293/MUST-31
+#[test]
+fn a_pointer_further_than_its_field_is_cut() {
+    Setup::default().peer("mss 1000,wscale 7").established(|p| {
+        p.inject(". 1 ack 1");
+        p.write(69_000);
+        let mut seen = p.forget().len();
+        p.write_urgent(1000);
+        let mut una = p.info().snd_nxt.0;
+        p.inject(&format!(". 1 ack {una}"));
+        while una < 70_001 {
+            for sent in p.forget() {
+                let first = i64::from(sent.header.seq.distance(p.iss.expect("known")));
+                assert_eq!(i64::from(sent.header.urgent), (70_001 - first).min(65_535), "{}", p.story());
+                seen += 1;
+            }
+            una = p.info().snd_nxt.0;
+            p.inject(&format!(". 1 ack {una}"));
+        }
+        assert_eq!(seen, 70);
+    });
+}

@@ -373,3 +373,89 @@ fn a_full_send_buffer_takes_no_more() {
         p.forget();
     });
 }
+
+/// A window that is closed from the start is probed like one that closes.
+//= 9293/MUST-36
+#[test]
+fn a_window_closed_from_the_start_is_probed() {
+    Setup::default().window(0).established(|p| {
+        p.write(500);
+        p.expect_in(210, ". 0 ack 1 why window-probe#1");
+        p.inject(". 1 ack 1 win 500");
+        p.expect("P. 1:501 ack 1");
+    });
+}
+
+/// FIN alone behind a closed window.
+#[test]
+fn fin_alone_waits_for_the_window_and_asks_for_it() {
+    Setup::default().window(0).established(|p| {
+        p.close();
+        p.is(State::FinWait1);
+        let sent = p.forget();
+        if sent.is_empty() {
+            p.expect_in(210, ". 0 ack 1 why window-probe#1");
+            p.inject(". 1 ack 1 win 500");
+            p.expect("F. 1 ack 1");
+        }
+        p.inject(". 1 ack 2 win 500");
+        p.is(State::FinWait2);
+    });
+}
+
+/// Data that fills the window to its last byte, with a FIN that lies one beyond: the data counts, the FIN comes again.
+#[test]
+fn fin_just_beyond_the_window_comes_again() {
+    with(|c| (c.rcv_buf, c.rcv_buf_max) = (4000, 4000)).established(|p| {
+        let room = i64::from(p.info().rcv_wnd);
+        let mut next = 1;
+        while next + 1000 <= room {
+            p.inject_blindly(&format!("P. {next}:{} ack 1", next + 1000));
+            next += 1000;
+        }
+        p.inject_blindly(&format!("FP. {next}:{} ack 1", 1 + room));
+        let next = p.info().rcv_nxt.0;
+        if next == 1 + room {
+            p.is(State::Established);
+        }
+        let len = p.info().recv_queue;
+        p.read(len);
+        p.forget();
+        p.inject_blindly(&format!("FP. {next}:{} ack 1", 1 + room));
+        p.is(State::CloseWait);
+        let rest = p.info().recv_queue;
+        if rest > 0 {
+            p.read(rest);
+        }
+        p.read_end();
+        p.wait(50);
+        p.forget();
+    });
+}
+
+/// I-21 and SWS together: a slow reader of a long stream never stalls the peer for good.
+#[test]
+fn a_slow_reader_is_served_to_the_end() {
+    with(|c| (c.rcv_buf, c.rcv_buf_max) = (8000, 8000)).established(|p| {
+        let (mut next, mut edge, total) = (1, 1 + i64::from(p.info().rcv_wnd), 40_000);
+        let mut rounds = 0;
+        while next <= total {
+            let len = (edge - next).min(1000).min(total + 1 - next);
+            if len > 0 {
+                p.inject(&format!("P. {next}:{} ack 1", next + len));
+                next += len;
+            }
+            if p.info().recv_queue > 0 {
+                let take = p.info().recv_queue.min(700);
+                p.read(take);
+            }
+            p.wait(50);
+            for sent in p.forget() {
+                let ack = i64::from(sent.header.ack.distance(p.irs));
+                edge = edge.max(ack + i64::from(sent.header.window));
+            }
+            rounds += 1;
+            assert!(rounds < 1000, "stalled at {next}\n{}", p.story());
+        }
+    });
+}

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 use rangemap::RangeSet;
 use tidegate_proto::net::SocketError;
-use tidegate_proto::tcp::{CloseReason, ConnError, Event, Read, State, TcpInfo, Verdict};
+use tidegate_proto::tcp::{CloseReason, Config, ConnError, Event, Read, State, TcpInfo, Verdict};
 use tidegate_proto::time::{Duration, Instant};
 use tidegate_proto::wire::{Flags, FourTuple, Header, Seq, Timestamps};
 
@@ -121,9 +121,15 @@ impl Play {
 
     /// A segment with exactly these flag bits, which a line cannot always spell.
     pub(crate) fn inject_flags(&mut self, flags: Flags, seq: i64, len: i64, ack: i64) -> Verdict {
+        self.inject_flags_with(flags, seq, len, ack, "")
+    }
+
+    /// The same, with options beside the timestamps that were agreed on.
+    pub(crate) fn inject_flags_with(&mut self, flags: Flags, seq: i64, len: i64, ack: i64, options: &str) -> Verdict {
         self.expect_nothing();
         let mut line = Line::parse(&format!("none {seq}:{} ack {ack} win {} urg 3", seq + len, self.window));
         line.flags = flags;
+        line.beside = Line::parse(&format!("none 0 <{options}>")).options.unwrap_or_default();
         let verdict = self.receive(&line, None);
         self.drain();
         verdict
@@ -137,6 +143,7 @@ impl Play {
             header.options.timestamps =
                 Some(Timestamps { val: self.peer_clock(), ecr: self.seen.last_ts.unwrap_or_default() });
         }
+        line.add_beside(&mut header, self.inbound());
         let raw = line.options.iter().flatten().filter_map(|option| match option {
             Opt::Raw(bytes) => Some(bytes.as_slice()),
             _ => None,
@@ -265,12 +272,17 @@ impl Play {
     }
 
     pub(crate) fn write_urgent(&mut self, len: usize) {
+        let taken = self.write_urgent_some(len);
+        assert_eq!(taken, Ok(len), "the send buffer has room\n{}", self.story());
+    }
+
+    pub(crate) fn write_urgent_some(&mut self, len: usize) -> Result<usize, SocketError> {
         let data = our_bytes(self.written as i64 + 1, len);
         let taken = self.subject.write_urgent(&data, self.now);
         self.log.push(format!("{}   write_urgent({len}) = {taken:?}", self.clock()));
-        assert_eq!(taken, Ok(len), "the send buffer has room");
-        self.written += len as u64;
+        self.written += taken.unwrap_or(0) as u64;
         self.drain();
+        taken
     }
 
     /// RECEIVE exactly so many bytes in one call, the right ones.
@@ -317,6 +329,13 @@ impl Play {
     pub(crate) fn abort(&mut self) {
         self.log.push(format!("{}   abort", self.clock()));
         self.subject.abort(self.now);
+        self.drain();
+    }
+
+    /// Changes settings while the connection lives.
+    pub(crate) fn configure(&mut self, change: impl FnOnce(&mut Config)) {
+        self.log.push(format!("{}   configure", self.clock()));
+        self.subject.configure(change, self.now);
         self.drain();
     }
 

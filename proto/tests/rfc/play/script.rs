@@ -22,6 +22,8 @@ pub(crate) struct Line {
     pub(crate) win: Option<u16>,
     pub(crate) urg: Option<u16>,
     pub(crate) options: Option<Vec<Opt>>,
+    /// Options to inject beside those that the fixture adds by itself.
+    pub(crate) beside: Vec<Opt>,
     pub(crate) why: Option<String>,
 }
 
@@ -70,7 +72,8 @@ impl Line {
                 Some((number(first), number(end)))
             }
         };
-        let mut line = Line { flags, any, seq, ack: None, win: None, urg: None, options: None, why: None };
+        let mut line =
+            Line { flags, any, seq, ack: None, win: None, urg: None, options: None, beside: Vec::new(), why: None };
         while let Some(word) = words.next() {
             let mut value = || words.next().unwrap_or_else(|| panic!("{word} needs a value: {text}"));
             match word {
@@ -105,6 +108,15 @@ impl Line {
             urgent: self.urg.unwrap_or(0),
             options: to_options(self.options.as_deref().unwrap_or_default(), origin),
         }
+    }
+
+    /// Adds the options that stand beside the agreed ones to a header to inject.
+    pub(crate) fn add_beside(&self, header: &mut Header, origin: Origin) {
+        let more = to_options(&self.beside, origin);
+        let all = &mut header.options;
+        all.mss = all.mss.or(more.mss);
+        all.window_scale = all.window_scale.or(more.window_scale);
+        all.sack.extend(more.sack);
     }
 
     /// What in a sent segment differs from this expectation.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use etherparse::{IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, SlicedPacket, TcpHeader, TcpOptionElement};
 use tidegate_proto::net::{self, Cidr, Frame, IfaceConfig, IfaceId, SocketError, SocketId, Stack, StackConfig};
 use tidegate_proto::tcp::{
-    Cause, ConnError, Connection, Event, Read, Segment, State, TcpInfo, TimeWait, TxLimit, Verdict,
+    Cause, Config, ConnError, Connection, Event, Read, Segment, State, TcpInfo, TimeWait, TxLimit, Verdict,
 };
 use tidegate_proto::time::Instant;
 use tidegate_proto::wire::{Flags, FourTuple, Header, Options, SackBlock, Seq, Timestamps};
@@ -202,6 +202,13 @@ impl Subject {
         match self {
             Subject::Connection(bare) => bare.connection.abort(now),
             Subject::Host(host) => host.stack.abort(host.socket(), now).expect("the program's socket"),
+        }
+    }
+
+    pub(crate) fn configure(&mut self, change: impl FnOnce(&mut Config), now: Instant) {
+        match self {
+            Subject::Connection(bare) => bare.connection.configure(change, now),
+            Subject::Host(host) => host.stack.configure(host.socket(), change, now).expect("the program's socket"),
         }
     }
 
