@@ -5,7 +5,7 @@
 //! Out: every frame as seen at each host's edge, every change of state, and the question "does all still hold?" after
 //! every event.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -172,6 +172,10 @@ struct Host {
     vanished: bool,
     /// Connections that are in some state between CLOSED and CLOSED.
     states: BTreeMap<FourTuple, State>,
+    /// Those of them that any call or timer may move on.
+    moving: BTreeSet<FourTuple>,
+    /// Those in TIME-WAIT, the first to leave it first. There may be thousands, and only their end is of interest.
+    resting: VecDeque<FourTuple>,
 }
 
 #[derive(Clone, Debug)]
@@ -203,8 +207,15 @@ impl World {
         let id = HostId(self.hosts.len());
         let seed = Rng::new(self.seed, &alloc::format!("host {}", id.0)).seed_bytes();
         let stack = Stack::new(config, seed, self.now);
-        let states = BTreeMap::new();
-        self.hosts.push(Host { stack, adapters: Vec::new(), apps: Vec::new(), vanished: false, states });
+        self.hosts.push(Host {
+            stack,
+            adapters: Vec::new(),
+            apps: Vec::new(),
+            vanished: false,
+            states: BTreeMap::new(),
+            moving: BTreeSet::new(),
+            resting: VecDeque::new(),
+        });
         id
     }
 
@@ -357,6 +368,8 @@ impl World {
             Happening::Vanish(host) => {
                 self.hosts[host.0].vanished = true;
                 self.hosts[host.0].states.clear();
+                self.hosts[host.0].moving.clear();
+                self.hosts[host.0].resting.clear();
             }
             Happening::Inject(port, bytes) => {
                 let origin = self.next_origin(None, None);
@@ -420,6 +433,9 @@ impl World {
                 let (at, way, wire) = (self.now, Way::In(verdict), Vec::new());
                 self.see(Sighting { at, port, way, bytes, wire, segments, origin, state });
                 if let Some(key) = key {
+                    if state == Some(State::TimeWait) {
+                        self.hosts[host.0].rest_again(key);
+                    }
                     self.note_state(host, key);
                 }
             }
@@ -502,20 +518,16 @@ impl World {
 
     /// Compares one connection's state with the one last noted.
     fn note_state(&mut self, host: HostId, key: FourTuple) {
-        let Host { stack, states, .. } = &mut self.hosts[host.0];
-        let now = stack.state_of(&key);
+        let noted = &mut self.hosts[host.0];
+        let now = noted.stack.state_of(&key);
         let is_rest = matches!(now, State::Closed | State::Listen);
-        let from = match states.get(&key) {
+        let from = match noted.states.get(&key) {
             Some(before) => *before,
             None if is_rest => return,
             None if now == State::SynSent => State::Closed,
             None => State::Listen,
         };
-        if is_rest {
-            states.remove(&key);
-        } else {
-            states.insert(key, now);
-        }
+        noted.keep(key, from, (!is_rest).then_some(now));
         // What falls out of SYN-RECEIVED returns to its listener; everything else ends.
         let to = match (is_rest, from) {
             (true, State::SynReceived) => now,
@@ -527,15 +539,54 @@ impl World {
         }
     }
 
+    /// Looks at every connection that a call or a timer may have moved.
     fn note_states(&mut self, host: HostId) {
-        let keys: Vec<FourTuple> = self.hosts[host.0].states.keys().copied().collect();
-        for key in keys {
+        let moving: Vec<FourTuple> = self.hosts[host.0].moving.iter().copied().collect();
+        for key in moving {
             self.note_state(host, key);
+        }
+        while let Some(&first) = self.hosts[host.0].resting.front() {
+            self.note_state(host, first);
+            if self.hosts[host.0].resting.front() == Some(&first) {
+                break;
+            }
         }
     }
 }
 
 impl Host {
+    /// Notes that a connection has gone from `from` to `to`, `None` being its end.
+    fn keep(&mut self, key: FourTuple, from: State, to: Option<State>) {
+        match to {
+            None => self.states.remove(&key),
+            Some(to) => self.states.insert(key, to),
+        };
+        if matches!(to, None | Some(State::TimeWait)) {
+            self.moving.remove(&key);
+        } else {
+            self.moving.insert(key);
+        }
+        if from == State::TimeWait && to != Some(State::TimeWait) {
+            // Mostly the first, whose time is up; in the middle where a new connection takes the sockets over.
+            if self.resting.front() == Some(&key) {
+                self.resting.pop_front();
+            } else {
+                self.resting.retain(|resting| *resting != key);
+            }
+        }
+        if from != State::TimeWait && to == Some(State::TimeWait) {
+            self.resting.push_back(key);
+        }
+    }
+
+    /// A segment came for a connection in TIME-WAIT: 2 x MSL may have begun anew.
+    fn rest_again(&mut self, key: FourTuple) {
+        if let Some(at) = self.resting.iter().rposition(|resting| *resting == key) {
+            self.resting.remove(at);
+            self.resting.push_back(key);
+        }
+    }
+
     fn next_event(&self) -> Option<Instant> {
         if self.vanished {
             return None;

@@ -4,6 +4,8 @@
 //! In: the moments of a world.
 //! Out: lines for people, in either language, bounded in number.
 
+use std::collections::BTreeMap;
+
 use tidegate_lab::app::App;
 use tidegate_lab::app::script::{Done, Gave, Step};
 use tidegate_lab::glimpse::Glimpse;
@@ -26,7 +28,7 @@ pub(super) struct Behind {
     /// Of downloads without number, the ladders show the states well enough.
     one_story: bool,
     /// Initial sequence numbers by sender, so that numbers read as in the capture above.
-    origins: Vec<(FourTuple, Seq)>,
+    origins: BTreeMap<FourTuple, Seq>,
     events: Lines,
     states: Lines,
 }
@@ -52,7 +54,7 @@ impl Behind {
             lang,
             a: stage.a.host,
             one_story,
-            origins: Vec::new(),
+            origins: BTreeMap::new(),
             events: Lines::default(),
             states: Lines::default(),
         }
@@ -154,10 +156,9 @@ impl Behind {
         let (from, to) = if sender_is_a { ("A", "B") } else { ("B", "A") };
         let (key, seq, flags) = (tcp.key(), tcp.header.seq, tcp.header.flags);
         if flags.has(Flags::SYN) && sighting.is_out() {
-            self.origins.retain(|(known, _)| *known != key);
-            self.origins.push((key, seq));
+            self.origins.insert(key, seq);
         }
-        let origin = self.origins.iter().find(|(known, _)| *known == key).map_or(Seq(0), |(_, seq)| *seq);
+        let origin = self.origins.get(&key).copied().unwrap_or_default();
         // What is nowhere near this conversation is shown as it stands in the header.
         let relative = |seq: Seq, origin: Seq| match seq.distance(origin) {
             0.. => u64::from(seq.0.wrapping_sub(origin.0)),
@@ -169,9 +170,8 @@ impl Behind {
             0 => String::new(),
             n => format!(", seq {start}:{}", start + u64::try_from(n).unwrap_or(0)),
         };
-        let ack = self.origins.iter().find(|(known, _)| *known == key.reversed()).map(|(_, seq)| *seq);
-        let ack = match ack {
-            Some(origin) if flags.has(Flags::ACK) => format!(", ack {}", relative(tcp.header.ack, origin)),
+        let ack = match self.origins.get(&key.reversed()) {
+            Some(&origin) if flags.has(Flags::ACK) => format!(", ack {}", relative(tcp.header.ack, origin)),
             _ => String::new(),
         };
         Some(format!("{from} > {to} [{flags}]{range}{ack}"))
