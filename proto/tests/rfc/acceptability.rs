@@ -58,6 +58,7 @@ fn the_edges_of_the_window() {
 }
 
 //= 9293/SHLD-31
+//= 9293/MAY-13
 #[test]
 fn what_comes_out_of_order_is_kept() {
     established(|p| {

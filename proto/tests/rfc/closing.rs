@@ -294,6 +294,7 @@ fn letting_go_with_unread_data_resets() {
 }
 
 //= 9293/SHLD-3
+//= 9293/MAY-1
 #[test]
 fn data_after_letting_go_is_answered_with_reset() {
     for state in [State::FinWait1, State::FinWait2] {

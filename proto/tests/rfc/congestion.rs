@@ -349,3 +349,76 @@ fn a_lost_retransmission_waits_for_the_timer() {
         assert!(p.forget().iter().any(|sent| sent.cause.name() == "retransmit-timeout"), "{}", p.story());
     });
 }
+
+/// Reordering by less than three is no loss.
+//= 5681#3.2
+#[test]
+fn slight_reordering_repairs_nothing() {
+    wide().established(|p| {
+        p.inject(". 1 ack 1");
+        p.write(10_000);
+        assert_eq!(p.forget().len(), 10);
+        for first in [1, 3001, 6001] {
+            p.inject(&format!(". 1 ack {first}"));
+            p.inject(&format!(". 1 ack {first}"));
+            p.expect_nothing();
+            p.inject(&format!(". 1 ack {}", first + 3000));
+            p.forget();
+        }
+        assert_eq!(p.info().total_retrans, 0);
+        assert_eq!(p.info().snd_ssthresh, u32::MAX);
+    });
+}
+
+/// A second loss in a later window halves again; in the same window it does not (I-26).
+//= 5681#3.2
+#[test]
+fn each_window_with_a_loss_halves_once() {
+    wide().established(|p| {
+        flood(p);
+        p.forget();
+        let mut thresholds = Vec::new();
+        for _ in 0..3 {
+            for _ in 0..3 {
+                let una = p.info().snd_una.0;
+                p.inject_blindly(&format!(". 1 ack {una}"));
+            }
+            thresholds.push(p.info().snd_ssthresh);
+            let end = p.info().snd_nxt.0;
+            p.inject_blindly(&format!(". 1 ack {end}"));
+            assert!(!p.info().in_recovery);
+            // Grow back to a full window before the next loss.
+            while p.info().snd_cwnd < 8 {
+                let end = p.info().snd_nxt.0;
+                p.inject_blindly(&format!(". 1 ack {end}"));
+            }
+        }
+        assert!(thresholds.iter().all(|half| (2..=6).contains(half)), "{thresholds:?}");
+    });
+}
+
+/// In flight there is never more new data than the congestion window allows (I-23); limited transmit is the one exception.
+#[test]
+fn new_data_stays_within_the_window() {
+    wide().established(|p| {
+        flood(p);
+        let mut una = 1;
+        for round in 0..200 {
+            let info = p.info();
+            if !info.in_recovery {
+                assert!(info.unacked <= info.snd_cwnd + 2, "{} of {}\n{}", info.unacked, info.snd_cwnd, p.story());
+            }
+            match round % 11 {
+                10 => {
+                    for _ in 0..4 {
+                        p.inject_blindly(&format!(". 1 ack {una}"));
+                    }
+                }
+                _ => {
+                    una = (una + 1500).min(info.snd_nxt.0);
+                    p.inject_blindly(&format!(". 1 ack {una}"));
+                }
+            }
+        }
+    });
+}

@@ -32,5 +32,7 @@ mod sack_receiver;
 mod simultaneous;
 mod timestamps;
 mod timewait;
+mod unchanged;
 mod urgent;
 mod windows;
+mod wrap;

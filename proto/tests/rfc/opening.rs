@@ -38,6 +38,7 @@ fn a_passive_open_is_connected_by_the_third_segment() {
 //= 9293/MUST-67
 //= 9293/SHLD-5
 //= 9293/SHLD-6
+//= 9293/MAY-3
 #[test]
 fn the_offered_mss_is_the_link_without_fixed_headers() {
     let setup = with(|c| c.max_segment = None);
