@@ -20,7 +20,7 @@ use tidegate_lab::capture::Reasons;
 use tidegate_lab::link::{LinkConfig, Queue};
 use tidegate_lab::rng::Ppm;
 use tidegate_lab::scenario::{self, Scenario, Settings, Stage};
-use tidegate_lab::world::Patience;
+use tidegate_lab::world::{Patience, Stuck};
 use tidegate_proto::time::{Duration, Instant};
 
 use self::play::Play;
@@ -165,10 +165,10 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let mut play = Play::new(&args, scenario, &settings, &stage)?;
     let ran = play.run(&mut stage)?;
     let outcome = match ran {
-        Err(stuck) => Some(stuck.to_string()),
-        Ok(()) if scenario.succeeds => first_trouble(&stage),
-        // Failing is what the scene is about.
-        Ok(()) => None,
+        // Failing is what some scenes are about; being stuck is never.
+        Ok(()) if !scenario.succeeds => None,
+        Ok(()) => first_trouble(&stage),
+        Err(stuck) => first_trouble(&stage).or_else(|| Some(stuck_in(&stage, &stuck))),
     };
     play.finish(&stage, outcome.as_deref())?;
     outcome.map_or(Ok(()), |why| Err(Failure::Failed(anyhow::Error::msg(why))))
@@ -228,6 +228,19 @@ fn first_trouble(stage: &Stage) -> Option<String> {
         }
     }
     None
+}
+
+/// Why a world did not come to its end, its hosts by their names.
+fn stuck_in(stage: &Stage, stuck: &Stuck) -> String {
+    let name = |host| if host == stage.a.host { "A" } else { "B" };
+    match stuck {
+        Stuck::Deadlock(hosts) => {
+            let names: Vec<&str> = hosts.iter().copied().map(name).collect();
+            format!("nothing will ever happen again, but programs still wait on {}", names.join(" and "))
+        }
+        Stuck::Restless(host, _) => format!("host {} does not come to rest", name(*host)),
+        other => other.to_string(),
+    }
 }
 
 /// Opens the capture file; refused if that cannot be.

@@ -25,7 +25,7 @@ pub enum Step {
     Listen(SocketAddr),
     /// Waits for a connection to the listener.
     Accept,
-    /// An active open; does not wait for its outcome.
+    /// An active open; does not wait for its outcome. While the sockets are still taken, it tries again every second.
     Connect {
         /// Our socket.
         local: SocketAddr,
@@ -97,6 +97,8 @@ pub struct Script {
     read: u64,
     listener: Option<SocketId>,
     socket: Option<SocketId>,
+    /// When to open again what was refused.
+    retry: Option<Instant>,
     done: Vec<Done>,
     trouble: Option<Trouble>,
 }
@@ -115,6 +117,7 @@ impl Script {
             read: 0,
             listener: None,
             socket: None,
+            retry: None,
             done: Vec::new(),
             trouble: None,
         }
@@ -166,6 +169,7 @@ impl Script {
             (_, None) => Some(Instant::ZERO),
             (Step::Wait(time), Some(since)) => Some(since + *time),
             (Step::Until(at), _) => Some(*at),
+            (Step::Connect { .. }, _) => self.retry,
             _ => None,
         }
     }
@@ -194,8 +198,11 @@ impl Script {
                 self.socket.map(|_| Gave::Fine)
             }
             Step::Connect { local, remote } => {
-                self.socket = Some(turn.stack.connect(Some(local), remote, now)?);
-                Some(Gave::Fine)
+                match turn.stack.connect(Some(local), remote, now) {
+                    Err(SocketError::AddressInUse) => self.retry = Some(now + RETRY),
+                    opened => self.socket = Some(opened?),
+                }
+                self.socket.map(|_| Gave::Fine)
             }
             Step::Connected => match turn.stack.state(socket?) {
                 State::SynSent | State::SynReceived => None,
@@ -300,6 +307,8 @@ impl Script {
     }
 }
 
+/// How long a program waits before it tries the same sockets again.
+const RETRY: Duration = Duration::from_secs(1);
 /// Room for a few connections in a row.
 const BACKLOG: usize = 8;
 /// One read or write call.
