@@ -623,3 +623,57 @@ fn connection_of(frame: &[u8]) -> Option<FourTuple> {
 
 /// Rounds of feed, drain and run at one instant. A full burst through a link without delay needs a few.
 const MOST_ROUNDS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::script::Step;
+    use crate::scenario::{Scenario, Settings, Stage};
+
+    #[test]
+    fn a_program_that_waits_for_nothing_is_a_deadlock() {
+        let mut stage = Stage::new(&Settings::default());
+        let remote = stage.b_socket(80);
+        stage.add_scripts(&[], &[Step::Listen(remote), Step::Accept]);
+        assert_eq!(stage.world.run(&mut ()), Err(Stuck::Deadlock(alloc::vec![stage.b.host])));
+    }
+
+    #[test]
+    fn patience_ends() {
+        let build = Scenario::by_name("peer-vanishes").expect("there is such a scenario").build;
+        let patient = |patience| {
+            let mut stage = build(&Settings::default());
+            stage.world.set_patience(patience);
+            stage.world.run(&mut ())
+        };
+        let minute = Stage::FIRST_SYN + Duration::from_secs(60);
+        assert_eq!(patient(Patience { until: minute, events: u64::MAX }), Err(Stuck::TooLong(minute)));
+        let forever = Instant::from_nanos(u64::MAX);
+        assert_eq!(patient(Patience { until: forever, events: 10 }), Err(Stuck::TooManyEvents(10)));
+        assert_eq!(patient(Patience { until: forever, events: u64::MAX }), Ok(()));
+    }
+
+    /// Many connections leave TIME-WAIT one after the other, each noticed at its time.
+    #[test]
+    fn every_time_wait_ends_two_msl_after_it_began() {
+        struct Waits(BTreeMap<FourTuple, Instant>, usize);
+        impl Observer for Waits {
+            fn on_moment(&mut self, moment: &Moment) {
+                let Moment::State(change) = moment else { return };
+                if change.to == State::TimeWait {
+                    self.0.insert(change.key, change.at);
+                }
+                if change.from == State::TimeWait {
+                    let began = self.0.remove(&change.key).expect("it began");
+                    assert_eq!(change.at.since(began), Duration::from_secs(60));
+                    self.1 += 1;
+                }
+            }
+        }
+        let settings = Settings { downloads: 20, size: 1_000, ..Settings::default() };
+        let mut stage = (Scenario::by_name("article").expect("there is such a scenario").build)(&settings);
+        let mut waits = Waits(BTreeMap::new(), 0);
+        assert_eq!(stage.world.run(&mut waits), Ok(()));
+        assert_eq!((waits.0.len(), waits.1), (0, 20));
+    }
+}

@@ -59,10 +59,23 @@ enum Doing {
     Reading,
     /// Thinking about one until then.
     Processing { until: Instant, found: bool },
-    /// Sending a response: its head, then the file from `offset` up to `end`.
-    Sending { head: Vec<u8>, head_sent: usize, offset: u64, end: u64 },
+    /// Sending one.
+    Sending(Response),
     /// Everything is sent and the client has closed: waiting until then.
     Leaving { until: Instant },
+}
+
+/// A response on its way out.
+#[derive(Clone, Debug)]
+struct Response {
+    head: Vec<u8>,
+    /// Bytes of the head that are written.
+    head_sent: usize,
+    content: Content,
+    /// The next byte of the file to write.
+    offset: u64,
+    /// The file's length, or 0 where there is none.
+    end: u64,
 }
 
 impl HttpServer {
@@ -138,10 +151,11 @@ impl Session {
                 Doing::Processing { found, .. } => {
                     let end = if *found { config.size } else { 0 };
                     let head = response_head(*found, end);
-                    self.doing = Doing::Sending { head, head_sent: 0, offset: 0, end };
+                    let content = config.content;
+                    self.doing = Doing::Sending(Response { head, head_sent: 0, content, offset: 0, end });
                 }
-                Doing::Sending { head, head_sent, offset, end } => {
-                    if !send(head, head_sent, offset, *end, config.content, socket, stack, now)? {
+                Doing::Sending(response) => {
+                    if !response.send(socket, stack, now)? {
                         return Ok(true);
                     }
                     self.doing = Doing::Reading;
@@ -166,38 +180,30 @@ impl Session {
     fn wake_at(&self) -> Option<Instant> {
         match self.doing {
             Doing::Processing { until, .. } | Doing::Leaving { until } => Some(until),
-            Doing::Reading | Doing::Sending { .. } => None,
+            Doing::Reading | Doing::Sending(_) => None,
         }
     }
 }
 
-/// Writes head and file together, as a program that gathers its output does: `true` when all is written.
-#[expect(clippy::too_many_arguments, reason = "the parts of one response")]
-fn send(
-    head: &[u8],
-    head_sent: &mut usize,
-    offset: &mut u64,
-    end: u64,
-    content: Content,
-    socket: SocketId,
-    stack: &mut Stack,
-    now: Instant,
-) -> Result<bool, SocketError> {
-    let mut buffer = vec![0; WRITE_SIZE];
-    while *head_sent < head.len() || *offset < end {
-        let rest = &head[*head_sent..];
-        let from_head = rest.len().min(WRITE_SIZE);
-        let from_file = usize::try_from(end - *offset).unwrap_or(usize::MAX).min(WRITE_SIZE - from_head);
-        buffer[..from_head].copy_from_slice(&rest[..from_head]);
-        content.fill(*offset, &mut buffer[from_head..from_head + from_file]);
-        let written = stack.write(socket, &buffer[..from_head + from_file], now)?;
-        *head_sent += written.min(from_head);
-        *offset += u64::try_from(written.saturating_sub(from_head)).unwrap_or(0);
-        if written < from_head + from_file {
-            return Ok(false);
+impl Response {
+    /// Writes head and file together, as a program that gathers its output does: `true` when all is written.
+    fn send(&mut self, socket: SocketId, stack: &mut Stack, now: Instant) -> Result<bool, SocketError> {
+        let mut buffer = vec![0; WRITE_SIZE];
+        while self.head_sent < self.head.len() || self.offset < self.end {
+            let rest = &self.head[self.head_sent..];
+            let from_head = rest.len().min(WRITE_SIZE);
+            let from_file = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX).min(WRITE_SIZE - from_head);
+            buffer[..from_head].copy_from_slice(&rest[..from_head]);
+            self.content.fill(self.offset, &mut buffer[from_head..from_head + from_file]);
+            let written = stack.write(socket, &buffer[..from_head + from_file], now)?;
+            self.head_sent += written.min(from_head);
+            self.offset += u64::try_from(written.saturating_sub(from_head)).unwrap_or(0);
+            if written < from_head + from_file {
+                return Ok(false);
+            }
         }
+        Ok(true)
     }
-    Ok(true)
 }
 
 /// The length and the path of a complete GET request at the start of `bytes`.

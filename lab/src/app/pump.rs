@@ -7,8 +7,8 @@
 use alloc::vec;
 use core::net::SocketAddr;
 
-use tidegate_proto::net::{SocketId, Stack};
-use tidegate_proto::tcp::{self, ConnError, Read, State};
+use tidegate_proto::net::{SocketError, SocketId, Stack};
+use tidegate_proto::tcp::{self, Read, State};
 use tidegate_proto::time::{Duration, Instant};
 
 use super::{Content, Trouble, Turn};
@@ -176,7 +176,10 @@ impl Pump {
             match turn.stack.state(socket) {
                 State::SynSent | State::SynReceived => return Ok(false),
                 State::Closed => {
-                    return Err(turn.stack.close_reason(socket).map_or(Trouble::BadHead(0), Trouble::Ended));
+                    return Err(turn
+                        .stack
+                        .close_reason(socket)
+                        .map_or(Trouble::Call(SocketError::BadSocket), Trouble::Ended));
                 }
                 _ => {}
             }
@@ -250,10 +253,6 @@ impl Pump {
                 Ok(Read::Data(n)) => self.take(&buffer[..n])?,
                 Ok(Read::Pending) => break,
                 Ok(Read::Eof) => self.take_eof()?,
-                // Closed by its timers after both sides were done: what was read before is all there was.
-                Err(tidegate_proto::net::SocketError::Connection(ConnError::Closed(why))) => {
-                    return Err(Trouble::Ended(why));
-                }
                 Err(other) => return Err(other.into()),
             }
             self.next_read = now + self.config.read_gap;
