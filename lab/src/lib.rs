@@ -15,4 +15,5 @@ pub mod rng;
 #[cfg(test)]
 mod sample;
 pub mod scenario;
+mod states;
 pub mod world;

@@ -5,7 +5,7 @@
 //! Out: every frame as seen at each host's edge, every change of state, and the question "does all still hold?" after
 //! every event.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -20,6 +20,7 @@ use crate::app::{App, Turn};
 use crate::glimpse::Glimpse;
 use crate::link::{Link, LinkConfig, LinkStats, Loss, Origin, Parcel, Passage, Rule};
 use crate::rng::Rng;
+use crate::states::States;
 
 /// A host of a world, in the order in which they were added.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -171,11 +172,7 @@ struct Host {
     apps: Vec<App>,
     vanished: bool,
     /// Connections that are in some state between CLOSED and CLOSED.
-    states: BTreeMap<FourTuple, State>,
-    /// Those of them that any call or timer may move on.
-    moving: BTreeSet<FourTuple>,
-    /// Those in TIME-WAIT, the first to leave it first. There may be thousands, and only their end is of interest.
-    resting: VecDeque<FourTuple>,
+    states: States,
 }
 
 #[derive(Clone, Debug)]
@@ -212,9 +209,7 @@ impl World {
             adapters: Vec::new(),
             apps: Vec::new(),
             vanished: false,
-            states: BTreeMap::new(),
-            moving: BTreeSet::new(),
-            resting: VecDeque::new(),
+            states: States::default(),
         });
         id
     }
@@ -289,7 +284,7 @@ impl World {
 
     /// The state of every connection of a host that is neither CLOSED nor LISTEN.
     pub fn states(&self, host: HostId) -> impl Iterator<Item = (&FourTuple, State)> {
-        self.hosts[host.0].states.iter().map(|(key, state)| (key, *state))
+        self.hosts[host.0].states.iter()
     }
 
     /// What a link did so far.
@@ -367,9 +362,7 @@ impl World {
         match happening {
             Happening::Vanish(host) => {
                 self.hosts[host.0].vanished = true;
-                self.hosts[host.0].states.clear();
-                self.hosts[host.0].moving.clear();
-                self.hosts[host.0].resting.clear();
+                self.hosts[host.0].states = States::default();
             }
             Happening::Inject(port, bytes) => {
                 let origin = self.next_origin(None, None);
@@ -434,7 +427,7 @@ impl World {
                 self.see(Sighting { at, port, way, bytes, wire, segments, origin, state });
                 if let Some(key) = key {
                     if state == Some(State::TimeWait) {
-                        self.hosts[host.0].rest_again(key);
+                        self.hosts[host.0].states.rest_again(&key);
                     }
                     self.note_state(host, key);
                 }
@@ -518,36 +511,20 @@ impl World {
 
     /// Compares one connection's state with the one last noted.
     fn note_state(&mut self, host: HostId, key: FourTuple) {
-        let noted = &mut self.hosts[host.0];
-        let now = noted.stack.state_of(&key);
-        let is_rest = matches!(now, State::Closed | State::Listen);
-        let from = match noted.states.get(&key) {
-            Some(before) => *before,
-            None if is_rest => return,
-            None if now == State::SynSent => State::Closed,
-            None => State::Listen,
-        };
-        noted.keep(key, from, (!is_rest).then_some(now));
-        // What falls out of SYN-RECEIVED returns to its listener; everything else ends.
-        let to = match (is_rest, from) {
-            (true, State::SynReceived) => now,
-            (true, _) => State::Closed,
-            (false, _) => now,
-        };
-        if from != to {
+        let Host { stack, states, .. } = &mut self.hosts[host.0];
+        if let Some((from, to)) = states.note(key, stack.state_of(&key)) {
             self.moments.push_back(Moment::State(Change { at: self.now, host, key, from, to }));
         }
     }
 
     /// Looks at every connection that a call or a timer may have moved.
     fn note_states(&mut self, host: HostId) {
-        let moving: Vec<FourTuple> = self.hosts[host.0].moving.iter().copied().collect();
-        for key in moving {
+        for key in self.hosts[host.0].states.moving() {
             self.note_state(host, key);
         }
-        while let Some(&first) = self.hosts[host.0].resting.front() {
+        while let Some(first) = self.hosts[host.0].states.first_resting() {
             self.note_state(host, first);
-            if self.hosts[host.0].resting.front() == Some(&first) {
+            if self.hosts[host.0].states.first_resting() == Some(first) {
                 break;
             }
         }
@@ -555,38 +532,6 @@ impl World {
 }
 
 impl Host {
-    /// Notes that a connection has gone from `from` to `to`, `None` being its end.
-    fn keep(&mut self, key: FourTuple, from: State, to: Option<State>) {
-        match to {
-            None => self.states.remove(&key),
-            Some(to) => self.states.insert(key, to),
-        };
-        if matches!(to, None | Some(State::TimeWait)) {
-            self.moving.remove(&key);
-        } else {
-            self.moving.insert(key);
-        }
-        if from == State::TimeWait && to != Some(State::TimeWait) {
-            // Mostly the first, whose time is up; in the middle where a new connection takes the sockets over.
-            if self.resting.front() == Some(&key) {
-                self.resting.pop_front();
-            } else {
-                self.resting.retain(|resting| *resting != key);
-            }
-        }
-        if from != State::TimeWait && to == Some(State::TimeWait) {
-            self.resting.push_back(key);
-        }
-    }
-
-    /// A segment came for a connection in TIME-WAIT: 2 x MSL may have begun anew.
-    fn rest_again(&mut self, key: FourTuple) {
-        if let Some(at) = self.resting.iter().rposition(|resting| *resting == key) {
-            self.resting.remove(at);
-            self.resting.push_back(key);
-        }
-    }
-
     fn next_event(&self) -> Option<Instant> {
         if self.vanished {
             return None;
