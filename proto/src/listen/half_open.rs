@@ -18,7 +18,9 @@ pub(crate) struct HalfOpen {
     /// The listener's index.
     pub(crate) listener: u32,
     /// How often the SYN-ACK was sent again after a timeout.
-    pub(crate) retransmits: u8,
+    pub(crate) timeouts: u8,
+    /// How often the SYN-ACK was sent, for whatever reason.
+    times_sent: u8,
     pub(crate) timer: Option<TimerId>,
     iss: Seq,
     irs: Seq,
@@ -70,7 +72,8 @@ impl HalfOpen {
         HalfOpen {
             key,
             listener,
-            retransmits: 0,
+            timeouts: 0,
+            times_sent: 0,
             timer: None,
             iss,
             irs: syn.seq,
@@ -89,6 +92,7 @@ impl HalfOpen {
     /// <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>, which goes out now.
     pub(crate) fn syn_ack(&mut self, config: &Config, now: Instant) -> Header {
         self.sent = now;
+        self.times_sent = self.times_sent.saturating_add(1);
         let tsval = ts_clock(now, self.ts_offset);
         Header {
             src_port: self.key.local_port,
@@ -120,7 +124,7 @@ impl HalfOpen {
 
     /// When the SYN-ACK is to be sent again: 1 s after the first, then twice as long every time (RFC 6298 5.5).
     pub(crate) fn deadline(&self, config: &Config) -> Instant {
-        let factor = 1_u64.checked_shl(u32::from(self.retransmits)).unwrap_or(u64::MAX);
+        let factor = 1_u64.checked_shl(u32::from(self.timeouts)).unwrap_or(u64::MAX);
         self.sent + config.rto_initial.saturating_mul(factor).min(config.rto_max)
     }
 
@@ -133,7 +137,9 @@ impl HalfOpen {
             options: self.peer_options(),
             window: self.window,
             sent: self.sent,
-            retransmits: self.retransmits,
+            // Nobody can tell which of them was acknowledged, whatever asked for the second (Karn).
+            //= 9293/MUST-18
+            retransmits: self.times_sent.saturating_sub(1),
             ts_offset: self.ts_offset,
         }
     }
@@ -302,12 +308,28 @@ mod tests {
         assert!(!syn_ack.options.sack_permitted, "the SYN did not offer it");
     }
 
+    /// Found by a random world: the SYN came twice, and the acknowledgement of the first SYN-ACK made a round trip
+    /// shorter than the path.
+    //= 9293/MUST-18
+    #[test]
+    fn a_syn_ack_that_was_sent_twice_measures_nothing() {
+        let mut record = half_open();
+        record.syn_ack(&Config::default(), Instant::ZERO);
+        assert_eq!(record.accepted().retransmits, 0);
+        assert_eq!(
+            record.on_segment(&segment(Flags::SYN, IRS, Seq(0), 100), INTERVAL, Instant::ZERO),
+            Arrival::SynAckAgain
+        );
+        record.syn_ack(&Config::default(), Instant::ZERO + Duration::from_millis(1));
+        assert_eq!((record.accepted().retransmits, record.timeouts), (1, 0));
+    }
+
     #[test]
     fn the_syn_ack_is_sent_again_ever_more_slowly() {
         let config = Config::default();
         let mut record = half_open();
-        for (retransmits, secs) in [(0, 1), (1, 2), (2, 4), (5, 32), (7, 120), (200, 120)] {
-            record.retransmits = retransmits;
+        for (timeouts, secs) in [(0, 1), (1, 2), (2, 4), (5, 32), (7, 120), (200, 120)] {
+            record.timeouts = timeouts;
             assert_eq!(record.deadline(&config), Instant::ZERO + Duration::from_secs(secs));
         }
     }

@@ -209,12 +209,12 @@ impl Stack {
         let (key, listener) = (record.key, record.listener);
         let Some(config) = self.config_of(listener, &key) else { return self.remove_half_open(index) };
         let Some(record) = self.half_open.get_mut(index) else { return };
-        if record.retransmits >= config.synack_retries {
+        if record.timeouts >= config.synack_retries {
             self.counters.attempt_fails += 1;
             return self.remove_half_open(index);
         }
-        record.retransmits += 1;
-        let cause = Cause::Retransmit(RetransmitCause::SynAck(record.retransmits));
+        record.timeouts += 1;
+        let cause = Cause::Retransmit(RetransmitCause::SynAck(record.timeouts));
         let syn_ack = record.syn_ack(&config, now);
         let deadline = record.deadline(&config);
         self.wheel.arm(&mut record.timer, TimerKey::HalfOpen(index), deadline);
