@@ -104,7 +104,8 @@ impl Reno {
     }
 
     fn reduce_threshold(&mut self, in_flight: u32) {
-        self.ssthresh = (in_flight / 2).max(LEAST_THRESHOLD);
+        // What duplicate acknowledgements let out beyond the window does not count: a loss must not widen it.
+        self.ssthresh = (in_flight.min(self.cwnd) / 2).max(LEAST_THRESHOLD);
     }
 }
 
@@ -125,7 +126,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn reno() -> Cc {
-        Cc::new(CcKind::Reno, 10)
+        with_window(10)
+    }
+
+    fn with_window(cwnd: u32) -> Cc {
+        Cc::new(CcKind::Reno, cwnd)
     }
 
     fn full(cc: &Cc, acked: u32) -> Sample {
@@ -164,25 +169,25 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_across_the_threshold_does_both() {
-        let mut cc = reno();
+        let mut cc = with_window(20);
         cc.on_timeout(20);
         assert_eq!((cc.cwnd(), cc.ssthresh()), (1, 10));
         cc.on_ack(&full(&cc, 9));
         assert_eq!((cc.cwnd(), cc.in_slow_start()), (10, false));
-        cc.on_timeout(20);
-        cc.on_ack(&full(&cc, 9 + 10 + 11 + 5));
-        assert_eq!(cc.cwnd(), 12);
+        cc.on_timeout(10);
+        cc.on_ack(&full(&cc, 4 + 5 + 6 + 5));
+        assert_eq!(cc.cwnd(), 7);
     }
 
     #[test]
     fn losses_halve_what_was_in_flight_and_not_the_window() {
         //= 5681#3.1
         //= 5681#3.2
-        for (in_flight, ssthresh) in [(40, 20), (11, 5), (5, 2), (3, 2), (1, 2), (0, 2)] {
-            let mut fast = reno();
+        for (in_flight, ssthresh) in [(90, 20), (40, 20), (11, 5), (5, 2), (3, 2), (1, 2), (0, 2)] {
+            let mut fast = with_window(40);
             fast.on_loss(in_flight, Instant::ZERO);
             assert_eq!((fast.cwnd(), fast.ssthresh()), (ssthresh, ssthresh));
-            let mut slow = reno();
+            let mut slow = with_window(40);
             slow.on_timeout(in_flight);
             assert_eq!((slow.cwnd(), slow.ssthresh()), (1, ssthresh));
             slow.on_repeated_timeout();
@@ -194,7 +199,7 @@ mod tests {
     fn the_end_of_recovery_lets_no_burst_out() {
         //= 6582#3.2
         for (in_flight, cwnd) in [(0, 2), (1, 2), (7, 8), (19, 20), (30, 20)] {
-            let mut cc = reno();
+            let mut cc = with_window(40);
             cc.on_loss(40, Instant::ZERO);
             cc.on_recovery_exit(in_flight);
             assert_eq!(cc.cwnd(), cwnd, "{in_flight} in flight");
@@ -210,7 +215,7 @@ mod tests {
             let mut cc = reno();
             cc.on_ack(&sample);
             assert_eq!(cc.cwnd(), slow_start, "slow start: {sample:?}");
-            let mut cc = reno();
+            let mut cc = with_window(20);
             cc.on_loss(20, Instant::ZERO);
             for _ in 0..9 {
                 cc.on_ack(&sample);
@@ -229,7 +234,7 @@ mod tests {
             [(0, 160), (200, 160), (201, 80), (400, 80), (401, 40), (600, 40), (1000, 10), (20_000, 10), (u64::MAX, 10)]
         {
             let mut cc = reno();
-            for _ in 0..4 {
+            for _ in 0..5 {
                 round(&mut cc, 1);
             }
             cc.on_loss(320, Instant::ZERO);
@@ -259,7 +264,10 @@ mod tests {
                         cc.on_ack(&Sample { acked, in_flight: before, cwnd_limited: limited, now: Instant::ZERO });
                         prop_assert!(cc.cwnd() >= before && cc.cwnd() - before <= acked);
                     }
-                    2 => cc.on_loss(n % 1000, Instant::ZERO),
+                    2 => {
+                        cc.on_loss(n % 1000, Instant::ZERO);
+                        prop_assert!(cc.cwnd() <= before.max(LEAST_THRESHOLD), "a loss never widens the window");
+                    }
                     3 => cc.on_timeout(n % 1000),
                     4 => cc.on_recovery_exit(n % 1000),
                     _ => {
