@@ -422,3 +422,22 @@ fn new_data_stays_within_the_window() {
         }
     });
 }
+
+/// The needless copies of a timeout come back as duplicates of its very end: no loss of what was sent since.
+//= 6582#3.2
+#[test]
+fn echoes_of_a_timeout_start_no_fast_retransmit() {
+    wide().established(|p| {
+        flood(p);
+        assert_eq!(p.forget().len(), 10);
+        p.wait(210);
+        p.forget();
+        p.inject(". 1 ack 10001");
+        p.forget();
+        for _ in 0..4 {
+            p.inject(". 1 ack 10001");
+            let sent = p.forget();
+            assert!(sent.iter().all(|sent| sent.cause.name() != "retransmit-fast"), "{}", p.story());
+        }
+    });
+}

@@ -184,3 +184,20 @@ fn a_pointer_further_than_its_field_is_cut() {
         assert_eq!(seen, 70);
     });
 }
+
+/// A single byte, as programs have always sent it.
+//= 9293/MUST-62
+#[test]
+fn one_urgent_byte_behind_others() {
+    Setup::default().window(100).established(|p| {
+        p.write(100);
+        p.expect("P. 1:101 ack 1");
+        p.write(9);
+        p.write_urgent(1);
+        p.inject(". 1 ack 101");
+        p.expect("PU. 101:111 ack 1 urg 10");
+        p.inject(". 1 ack 111");
+        p.write_urgent(1);
+        p.expect("PU. 111:112 ack 1 urg 1");
+    });
+}

@@ -459,3 +459,31 @@ fn a_slow_reader_is_served_to_the_end() {
         }
     });
 }
+
+/// A window that has become too small to be useful is told of as soon as it is useful again.
+//= 9293/MUST-39
+#[test]
+fn a_window_below_a_segment_is_reopened_by_reading() {
+    with(|c| (c.rcv_buf, c.rcv_buf_max) = (8000, 8000)).established(|p| {
+        let room = i64::from(p.info().rcv_wnd);
+        let mut next = 1;
+        while 1 + room - next >= 1000 {
+            p.inject_blindly(&format!("P. {next}:{} ack 1", next + 900));
+            next += 900;
+            p.wait(50);
+        }
+        p.forget();
+        let left = 1 + room - next;
+        assert!(left < 1000);
+        let mut read = 0;
+        let update = loop {
+            p.read(100);
+            read += 100;
+            if let Some(update) = p.forget().pop() {
+                break update;
+            }
+            assert!(read < 3500, "never told\n{}", p.story());
+        };
+        assert!(i64::from(update.header.window) >= 1000, "{left} left, {read} read");
+    });
+}
