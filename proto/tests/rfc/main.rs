@@ -1,7 +1,8 @@
 //! The RFCs, played: segments in, segments out, through the public calls of a connection and of a stack.
 //!
-//! Each file is one subject, each test one rule, and the tags above a test name the rules that it shows. Every script
-//! runs in both roles, on bare connections and whole hosts, and with sequence numbers that wrap inside it.
+//! Sections: each file is one subject, each test one rule; the tags above a test name the rules that it shows.
+//! In: scripts, run in both roles, on bare connections and whole hosts, with sequence numbers that wrap inside them.
+//! Out: what an honest peer, a confused one and an enemy get to see.
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,

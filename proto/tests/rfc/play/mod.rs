@@ -26,6 +26,8 @@ pub(crate) struct Play {
     pub(crate) now: Instant,
     pub(crate) subject: Subject,
     pub(crate) key: FourTuple,
+    /// Which of the ways to play a script this is.
+    pub(crate) role: Role,
     /// Our, the peer's, initial sequence number.
     pub(crate) irs: Seq,
     /// The subject's, once its SYN was seen.
@@ -63,11 +65,12 @@ struct Seen {
 }
 
 impl Play {
-    pub(crate) fn new(subject: Subject, key: FourTuple, iss: Option<Seq>, irs: Seq, now: Instant) -> Self {
+    pub(crate) fn new(subject: Subject, role: Role, iss: Option<Seq>, irs: Seq, now: Instant) -> Self {
         Play {
             now,
             subject,
-            key,
+            key: key(role),
+            role,
             irs,
             iss,
             window: 65_535,
@@ -548,7 +551,7 @@ impl Play {
 
     /// Everything so far, for whoever reads a failure.
     pub(crate) fn story(&self) -> String {
-        format!("iss {:?}, irs {}; so far:\n{}", self.iss, self.irs, self.log.join("\n"))
+        format!("{:?}, iss {:?}, irs {}; so far:\n{}", self.role, self.iss, self.irs, self.log.join("\n"))
     }
 }
 

@@ -188,13 +188,13 @@ impl Setup {
             Role::Active => {
                 let connection = Connection::connect(&self.config, key, Seq(corner.iss), corner.irs, now);
                 let bare = Subject::Connection(Box::new(Bare { connection, time_wait: None }));
-                Play::new(bare, key, Some(Seq(corner.iss)), Seq(corner.irs), now)
+                Play::new(bare, role, Some(Seq(corner.iss)), Seq(corner.irs), now)
             }
             _ => {
                 let mut host = self.new_host(key, now);
                 host.socket =
                     Some(host.stack.connect(Some(key.local()), key.remote(), now).expect("an address of ours"));
-                Play::new(Subject::Host(Box::new(host)), key, None, Seq(corner.irs), now)
+                Play::new(Subject::Host(Box::new(host)), role, None, Seq(corner.irs), now)
             }
         };
         p.window = self.window;
@@ -215,7 +215,7 @@ impl Setup {
     pub(crate) fn closed_host(&self, role: Role, corner: Corner) -> Play {
         let (key, now) = (key(role), START);
         let host = self.new_host(key, now);
-        let mut p = Play::new(Subject::Host(Box::new(host)), key, None, Seq(corner.irs), now);
+        let mut p = Play::new(Subject::Host(Box::new(host)), role, None, Seq(corner.irs), now);
         p.window = self.window;
         p
     }
@@ -244,7 +244,7 @@ impl Setup {
         };
         let connection = Connection::accept(&self.config, &accepted, now);
         let bare = Subject::Connection(Box::new(Bare { connection, time_wait: None }));
-        let mut p = Play::new(bare, key, Some(iss), irs, now);
+        let mut p = Play::new(bare, Role::Passive, Some(iss), irs, now);
         p.window = self.window;
         let first_ts = ours.timestamps.map(|_| (now.as_millis() as u32).wrapping_add(corner.iss));
         let ours = Options { timestamps: first_ts.map(|val| Timestamps { val, ecr: origin.ts_val }), ..ours };
