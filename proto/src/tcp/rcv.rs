@@ -106,9 +106,18 @@ impl ReceiveHalf {
             return ArrayVec::new();
         }
         //= 2018#4
-        //= 2883#4
+        let held = self.queue.sack_blocks();
         let block = |(start, end): (Pos, Pos)| SackBlock { start: self.seq(start), end: self.seq(end) };
-        self.dsack.into_iter().chain(self.queue.sack_blocks()).map(block).take(room.min(4)).collect()
+        self.duplicate(held.first(), room).into_iter().chain(held).map(block).take(room.min(4)).collect()
+    }
+
+    /// What arrived twice, if the peer can tell it from what arrived once: by its place before RCV.NXT, or by the block
+    /// around it that follows.
+    fn duplicate(&self, next: Option<&(Pos, Pos)>, room: usize) -> Option<(Pos, Pos)> {
+        //= 2883#4
+        let (start, end) = self.dsack?;
+        let within = room > 1 && next.is_some_and(|next| next.0 <= start && end <= next.1);
+        (within || end <= self.nxt()).then_some((start, end))
     }
 
     fn seq(&self, pos: Pos) -> Seq {
@@ -120,7 +129,9 @@ impl ReceiveHalf {
 mod tests {
     use super::super::play::*;
     use super::super::*;
-    use crate::wire::Pos;
+    use crate::wire::{Pos, Space};
+    use alloc::vec;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     //= 9293/MUST-39
@@ -161,6 +172,32 @@ mod tests {
         play.bursts();
         play.read(100_000).expect("data");
         assert_eq!(play.sent(), [". 1:1 ack 86881 ack-window-update"]);
+    }
+
+    /// Found by a random world: where one block has room, or a newer block comes between, a duplicate beyond RCV.NXT
+    /// would look like news.
+    //= 2883#4
+    #[test]
+    fn a_duplicate_beyond_a_gap_is_told_only_with_the_block_around_it() {
+        for (mtu, segment, expected) in [(68, 16, vec![(33, 65)]), (1500, 16, vec![(33, 49), (33, 65)])] {
+            let mut play = Play::established(&Config { mtu, ..Config::default() });
+            let arrives = |play: &mut Play, at: i64| {
+                play.receive(seg(A, at, 1).data(segment));
+                let bursts = play.bursts();
+                let sack = &bursts.last().expect("an acknowledgement").header.options.sack;
+                let pos = |number| Space::new(IRS).pos(number, Pos(1)).0;
+                sack.iter().map(|block| (pos(block.start), pos(block.end))).collect::<Vec<_>>()
+            };
+            arrives(&mut play, 33);
+            arrives(&mut play, 49);
+            assert_eq!(arrives(&mut play, 33), expected, "MTU {mtu}");
+        }
+        let mut play = Play::established(&Config::default());
+        for at in [33, 33, 97] {
+            play.receive(seg(A, at, 1).data(16));
+        }
+        let first = play.bursts()[0].header.options.sack[0];
+        assert_eq!(first.start, Space::new(IRS).seq(Pos(97)), "the newest segment comes first");
     }
 
     proptest! {
