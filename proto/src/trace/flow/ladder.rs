@@ -8,6 +8,8 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use arrayvec::ArrayVec;
+
 use super::{End, Kind, Pair};
 use crate::net::Note;
 use crate::tcp::{Cause, Verdict};
@@ -92,7 +94,9 @@ pub struct Ladder {
 struct Rows {
     /// Rows that stay.
     kept: Vec<Row>,
-    /// The latest ones, which may still become part of a gap.
+    /// What came after them: too few rows to be worth a gap.
+    few: ArrayVec<Step, FEW_ROWS>,
+    /// The latest ones, which stay until enough others have come.
     recent: VecDeque<Step>,
     unusual: usize,
 }
@@ -105,7 +109,8 @@ impl Ladder {
             Phase::Transfer => &self.transfer,
             Phase::Release => &self.release,
         };
-        rows.kept.iter().cloned().chain(rows.recent.iter().cloned().map(Row::Step)).collect()
+        let steps = rows.few.iter().chain(&rows.recent).cloned().map(Row::Step);
+        rows.kept.iter().cloned().chain(steps).collect()
     }
 
     pub(super) fn push(&mut self, phase: Phase, step: Step) {
@@ -128,26 +133,45 @@ impl Rows {
             return;
         }
         let Some(step) = self.recent.pop_front() else { return };
-        let unusual = !step.kind.is_usual();
-        if unusual && self.unusual < UNUSUAL_ROWS && !matches!(step.kind, Kind::DuplicateAck(n) if n > 3) {
+        if self.unusual < UNUSUAL_ROWS && step.is_remarkable() {
             self.unusual += 1;
+            self.kept.extend(self.few.drain(..).map(Row::Step));
             return self.kept.push(Row::Step(step));
         }
         if !matches!(self.kept.last(), Some(Row::Gap(_))) {
-            self.kept.push(Row::Gap(Gap::default()));
+            let Err(full) = self.few.try_push(step) else { return };
+            let mut gap = Gap::default();
+            self.few.drain(..).for_each(|step| gap.add(&step));
+            gap.add(&full.element());
+            return self.kept.push(Row::Gap(gap));
         }
         if let Some(Row::Gap(gap)) = self.kept.last_mut() {
-            gap.segments[step.from] += 1;
-            gap.bytes[step.from] += u64::from(step.len);
-            gap.unusual += u64::from(unusual);
+            gap.add(&step);
         }
     }
 }
 
+impl Step {
+    /// There is something to say beside it.
+    fn is_remarkable(&self) -> bool {
+        !self.kind.is_usual() && !matches!(self.kind, Kind::DuplicateAck(n) if n > 3)
+    }
+}
+
+impl Gap {
+    fn add(&mut self, step: &Step) {
+        self.segments[step.from] += 1;
+        self.bytes[step.from] += u64::from(step.len);
+        self.unusual += u64::from(!step.kind.is_usual());
+    }
+}
+
 /// Rows kept from the beginning of a phase: together with the last ones, a transfer like
-/// the article's, of twenty segments, stands whole.
-const FIRST_ROWS: usize = 14;
+/// the article's, of twenty segments, stands whole, and one half as long again, too.
+const FIRST_ROWS: usize = 20;
 /// Rows kept from the end of a phase.
-const LAST_ROWS: usize = 10;
+const LAST_ROWS: usize = 12;
 /// Unusual rows kept between.
-const UNUSUAL_ROWS: usize = 10;
+const UNUSUAL_ROWS: usize = 16;
+/// So many rows in a row are not worth a gap, which takes a row itself.
+const FEW_ROWS: usize = 3;
