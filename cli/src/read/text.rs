@@ -1,6 +1,6 @@
 //! Segments in text: what tcpdump prints, or an article that quotes it.
 //!
-//! Sections: none; tcpdump 4.99's one-line format, with and without -v, -e, -S, -#, -t, -tt, -tttt.
+//! Sections: none; tcpdump 4.99's one-line format, with and without -v, -e, -S, -#, -t, -tt, -tttt, -ttttt.
 //! In: lines in which a record may begin anywhere: numbered or not, several on a line, with prose around them, the
 //! same one quoted more than once.
 //! Out: a [`Record`] each, with absolute numbers: tcpdump's relative ones are undone by the table it keeps.
@@ -27,6 +27,8 @@ pub(crate) struct Text<R> {
     /// The stamp of a record whose addresses stand on the next line (-v).
     stamp: Option<Stamp>,
     last_number: u64,
+    /// Records that name a host where an address is needed.
+    named: u64,
     ended: bool,
 }
 
@@ -40,6 +42,7 @@ impl<R: BufRead> Text<R> {
             clock: Clock::default(),
             stamp: None,
             last_number: 0,
+            named: 0,
             ended: false,
         }
     }
@@ -57,7 +60,10 @@ impl<R: BufRead> Text<R> {
         for (at, _) in line.match_indices(ANCHOR) {
             let Some(head) = line.get(from..at) else { continue };
             let stamp = Stamp::in_words(head).or(self.stamp.take());
-            let Some((src, dst)) = sockets(head) else { continue };
+            let Some((src, dst)) = sockets(head) else {
+                self.named += u64::from(names_hosts(head));
+                continue;
+            };
             let body = line.get(at + ANCHOR.len()..).unwrap_or_default();
             let until = body.find(ANCHOR).unwrap_or(body.len());
             let Some((printed, used)) = Printed::parse(body.get(..until).unwrap_or_default()) else { continue };
@@ -125,6 +131,7 @@ impl<R: BufRead> Iterator for Text<R> {
 
     fn next(&mut self) -> Option<io::Result<Record>> {
         while self.held.len() < 2 && !self.ended {
+            self.ended = self.clock.shows_differences;
             match self.line() {
                 Ok(Some(line)) => match line.strip_prefix('\t') {
                     Some(payload) if !payload.starts_with("0x") && !payload.contains(ANCHOR) => {
@@ -139,7 +146,21 @@ impl<R: BufRead> Iterator for Text<R> {
                 }
             }
         }
-        self.held.pop_front().map(Ok)
+        if self.clock.shows_differences {
+            self.held.clear();
+            self.clock.shows_differences = false;
+            let why = "the times are differences (tcpdump -ttt), which do not say when what was captured: print it without -ttt";
+            return Some(Err(io::Error::new(io::ErrorKind::InvalidData, why)));
+        }
+        let record = self.held.pop_front().map(Ok);
+        record.or_else(|| match std::mem::take(&mut self.named) {
+            0 => None,
+            n => {
+                let (segments, them) = if n == 1 { ("segment", "it") } else { ("segments", "them") };
+                let why = format!("{n} {segments} left out for want of addresses: print {them} with tcpdump -n");
+                Some(Err(io::Error::other(why)))
+            }
+        })
     }
 }
 
@@ -304,6 +325,15 @@ fn sockets(head: &str) -> Option<(SocketAddr, SocketAddr)> {
     Some((socket(words.next()?)?, dst))
 }
 
+/// `host.domain.port > host.domain.port:` at the end of `head`.
+fn names_hosts(head: &str) -> bool {
+    let mut words = words(head).rev().map(|(_, word)| word);
+    let is_socket = |word: Option<&str>| word.is_some_and(|word| word.contains('.'));
+    is_socket(words.next().and_then(|word| word.strip_suffix(':')))
+        && words.next() == Some(">")
+        && is_socket(words.next())
+}
+
 fn socket(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.rsplit_once('.')?;
     let ip = ip.parse::<Ipv4Addr>().map(IpAddr::V4).or_else(|_| ip.parse::<Ipv6Addr>().map(IpAddr::V6)).ok()?;
@@ -376,6 +406,10 @@ struct Clock {
     latest: u64,
     days: u64,
     now: Instant,
+    /// The first stamp was zero (-ttt, -ttttt).
+    from_zero: Option<bool>,
+    /// And a later one was smaller than the one before it (-ttt).
+    shows_differences: bool,
 }
 
 impl Clock {
@@ -386,6 +420,8 @@ impl Clock {
             Some(Time::Epoch(nanos)) => nanos,
             Some(Time::OfDay { day: Some(day), nanos }) => day.saturating_mul(DAY).saturating_add(nanos),
             Some(Time::OfDay { day: None, nanos }) => {
+                let from_zero = *self.from_zero.get_or_insert(nanos == 0);
+                self.shows_differences |= from_zero && nanos < self.latest;
                 if nanos.saturating_add(DAY / 2) < self.latest {
                     self.days += 1;
                     self.latest = 0;
@@ -591,6 +627,34 @@ mod tests {
         assert_eq!(records[1].header.ack, Seq(111));
         assert_eq!(records[1].header.options.sack[0], SackBlock { start: Seq(121), end: Seq(131) });
         assert_eq!((records[0].header_len, records[1].header_len), (60, 72));
+    }
+
+    #[test]
+    fn times_since_the_first_record_are_read_and_differences_are_not() {
+        let text = |stamps: [&str; 3]| -> String {
+            let record = |(at, stamp): (usize, &str)| {
+                format!(" 00:00:00.{stamp} IP 1.0.0.1.1 > 1.0.0.2.2: Flags [S], seq {at}, win 1, length 0\n")
+            };
+            stamps.into_iter().enumerate().map(record).collect()
+        };
+        let since = records(&text(["000000", "000140", "000175"]));
+        assert_eq!(since[2].time.since(since[0].time), Duration::from_micros(175));
+        let between = text(["000000", "000140", "000035"]);
+        let error = Text::new(between.as_bytes()).find_map(Result::err).expect("35 us after 140 us");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn names_instead_of_addresses_are_complained_about() {
+        let text = "\
+1.000000 IP a.example.5000 > b.example.http: Flags [S], seq 7, win 9, length 0
+2.000000 IP 1.0.0.1.5000 > 1.0.0.2.http: Flags [S], seq 7, win 9, length 0
+";
+        let mut found = Text::new(text.as_bytes());
+        assert_eq!(found.next().expect("one").expect("has addresses").dst.port(), 80);
+        let complaint = found.next().expect("the other").expect_err("has none").to_string();
+        assert!(complaint.starts_with("1 segment left out"), "{complaint}");
+        assert!(found.next().is_none());
     }
 
     #[test]
