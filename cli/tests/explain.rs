@@ -44,12 +44,23 @@ fn one_connection_can_be_chosen() {
     assert_eq!(error, "tidegate: there is no connection 3: the capture holds 2\n");
 }
 
+/// tcpdump without -n.
+const NAMES: &str = "10:09:11.163215 IP a.example.5000 > b.example.http: Flags [S], seq 7, win 9, length 0\n";
+/// tcpdump with -ttt.
+const DIFFERENCES: &str = "
+ 00:00:00.000000 IP 1.0.0.1.5000 > 1.0.0.2.80: Flags [S], seq 1, win 9, length 0
+ 00:00:00.000140 IP 1.0.0.2.80 > 1.0.0.1.5000: Flags [S.], seq 1, ack 2, win 9, length 0
+ 00:00:00.000035 IP 1.0.0.1.5000 > 1.0.0.2.80: Flags [.], ack 1, win 9, length 0
+";
+
 #[test]
 fn json_is_one_object_a_line() {
     let (status, told, _) = tidegate(&["explain", CAPTURE, "--json"], b"");
     let lines: Vec<&str> = told.lines().collect();
-    assert_eq!((status, lines.len()), (0, 2));
-    assert!(lines.iter().all(|line| line.starts_with("{\"v\":1,\"kind\":\"connection\"")));
+    let [first, second, overview] = lines[..] else { panic!("two connections and an overview: {told}") };
+    assert_eq!(status, 0);
+    assert!([first, second].iter().all(|line| line.starts_with("{\"v\":1,\"kind\":\"connection\"")));
+    assert_eq!(overview, "{\"v\":1,\"kind\":\"overview\",\"connections\":2,\"segments\":46,\"left_out\":0}");
 }
 
 #[test]
@@ -57,6 +68,8 @@ fn what_cannot_be_explained_is_said_in_one_sentence() {
     for (args, input, status, sentence) in [
         (vec!["explain", "/no/such/file"], "", 2, "cannot open /no/such/file"),
         (vec!["explain", "-"], "nothing that TCP would say\n", 1, "standard input holds no TCP segment"),
+        (vec!["explain", "-"], NAMES, 1, "1 segment left out for want of addresses: print it with tcpdump -n"),
+        (vec!["explain", "-"], DIFFERENCES, 1, "print it without -ttt"),
         (vec!["explain", CAPTURE, "--conn", "0"], "", 2, "invalid value '0'"),
         (vec!["explain", CAPTURE, "--lang", "fr"], "", 2, "invalid value 'fr'"),
     ] {

@@ -20,6 +20,21 @@ pub(crate) fn line(report: &FlowReport) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Conversation::from(report))
 }
 
+/// What there was in all, as one line, without its end of line. Of very many conversations, the best have no line of
+/// their own: `left_out` counts these.
+pub(super) fn overview(connections: u64, segments: u64, left_out: u64) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Overview { v: VERSION, kind: "overview", connections, segments, left_out })
+}
+
+#[derive(Serialize)]
+struct Overview {
+    v: u32,
+    kind: &'static str,
+    connections: u64,
+    segments: u64,
+    left_out: u64,
+}
+
 #[derive(Serialize)]
 struct Conversation {
     v: u32,
@@ -72,7 +87,9 @@ struct Side {
     retransmitted_fast: u64,
     retransmitted_repair: u64,
     retransmitted_needless: u64,
+    retransmitted_asked: u64,
     out_of_order: u64,
+    doubled: u64,
     duplicate_acks: u64,
     zero_windows: u64,
     window_probes: u64,
@@ -86,6 +103,7 @@ struct Side {
     rtt_min_ns: Option<u64>,
     rtt_mean_ns: Option<u64>,
     rtt_max_ns: Option<u64>,
+    srtt_ns: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -271,7 +289,9 @@ fn side(sent: &Sent, segment_size: Option<u32>) -> Side {
         retransmitted_fast: sent.again_fast,
         retransmitted_repair: sent.again_repair,
         retransmitted_needless: sent.again_needless,
+        retransmitted_asked: sent.again_asked,
         out_of_order: sent.out_of_order,
+        doubled: sent.doubled,
         duplicate_acks: sent.duplicate_acks,
         zero_windows: sent.zero_windows,
         window_probes: sent.window_probes,
@@ -285,6 +305,7 @@ fn side(sent: &Sent, segment_size: Option<u32>) -> Side {
         rtt_min_ns: measured(rtt.min),
         rtt_mean_ns: rtt.mean().map(Duration::as_nanos),
         rtt_max_ns: measured(rtt.max),
+        srtt_ns: sent.srtt.map(Duration::as_nanos),
     }
 }
 
@@ -323,12 +344,14 @@ fn kind(kind: Kind) -> &'static str {
         Kind::ZeroWindow => "zero-window",
         Kind::Again(Again::Syn) => "retransmission-syn",
         Kind::Again(Again::SynAck) => "retransmission-syn-ack",
+        Kind::Again(Again::Asked) => "retransmission-asked",
         Kind::Again(Again::Timeout) => "retransmission-timeout",
         Kind::Again(Again::Fast) => "retransmission-fast",
         Kind::Again(Again::Repair) => "retransmission-repair",
         Kind::Again(Again::Needless) => "retransmission-needless",
         Kind::Again(Again::Unclear) => "retransmission",
         Kind::OutOfOrder => "out-of-order",
+        Kind::Doubled => "doubled",
         Kind::WindowProbe => "window-probe",
         Kind::ProbeAnswer => "probe-answer",
         Kind::KeepAlive => "keep-alive",

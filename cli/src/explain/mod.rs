@@ -9,6 +9,7 @@ pub(crate) mod layout;
 pub(crate) mod reasons;
 pub(crate) mod render;
 pub(crate) mod sentences;
+pub(crate) mod states;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IsTerminal, Write};
@@ -73,6 +74,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             for report in chosen {
                 writeln!(out, "{}", json::line(report)?)?;
             }
+            if one.is_none() {
+                writeln!(out, "{}", story.overview_json()?)?;
+            }
         }
         Some(report) => write!(out, "{}\n{}", render::flow(report, style), render::legend(style))?,
         None => write!(out, "{}", story.tell(style))?,
@@ -96,7 +100,9 @@ fn read(args: &Args, explainer: &mut Explainer) -> Result<Result<(), Failure>, F
             for record in Text::new(text) {
                 match record {
                     Ok(record) => explainer.push(&record),
-                    Err(e) => return Ok(Err(Failure::from(e))),
+                    // Half of a text with wrong times is no story.
+                    Err(e) if e.kind() == io::ErrorKind::InvalidData => return Err(e.into()),
+                    Err(e) => return Ok(Err(e.into())),
                 }
             }
         }
@@ -170,6 +176,11 @@ impl Story {
     /// The n-th conversation of the capture, counted from 1.
     fn find(&self, n: u64) -> Option<&FlowReport> {
         self.reports.iter().find(|report| report.index == n)
+    }
+
+    /// What the other lines of JSON do not say: how many conversations there were, and how many have no line.
+    pub(crate) fn overview_json(&self) -> Result<String, serde_json::Error> {
+        json::overview(self.begun, self.records, self.left_out)
     }
 
     /// Each conversation whole if there are few, else one line each, the worst first.

@@ -16,7 +16,7 @@ pub(crate) enum Lang {
     Zh,
 }
 
-/// One sentence in both languages; `{name}` is a placeholder.
+/// One sentence in both languages. `{name}` is a placeholder; `{name:one|many}` is the word that fits its value.
 #[derive(Debug)]
 pub(crate) struct Sentence {
     en: &'static str,
@@ -29,11 +29,22 @@ impl Sentence {
         let mut out = String::new();
         let mut rest = self.text(lang);
         while let Some((before, behind)) = rest.split_once('{') {
-            let (name, behind) = behind.split_once('}').expect("a test closes every placeholder");
-            let value = values.iter().find(|(known, _)| *known == name);
+            let (placeholder, behind) = behind.split_once('}').expect("a test closes every placeholder");
+            let (name, forms) = placeholder.split_once(':').unwrap_or((placeholder, ""));
+            let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string());
             debug_assert!(value.is_some(), "no value for {{{name}}} of {:?}", self.en);
+            let value = value.unwrap_or_default();
             out += before;
-            out += &value.map(|(_, value)| value.to_string()).unwrap_or_default();
+            out += match forms.split_once('|') {
+                None => &value,
+                Some((one, many)) => {
+                    if value == "1" {
+                        one
+                    } else {
+                        many
+                    }
+                }
+            };
             rest = behind;
         }
         out + rest
@@ -60,10 +71,15 @@ sentences! {
     // Heads.
     HEAD: "Connection {n}: {id}",
         "连接{n}：{id}";
-    WHO: "A = {a} opened it (client), B = {b} was called (server). {records} in {time}.",
-        "A = {a}，主动打开连接（客户）；B = {b}，被动打开连接（服务器）。共{records}，历时{time}。";
-    WHO_MIDDLE: "The capture begins in the middle: no SYN was seen. A = {a} is taken for the client, because its port is the higher one; B = {b}. {records} in {time}.",
-        "抓包从连接中途开始，没有看到SYN。A = {a}的端口号较大，故当作客户；B = {b}。共{records}，历时{time}。";
+    WHO: "A = {a} opened it (client), B = {b} was called (server). {span}.",
+        "A = {a}，主动打开连接（客户）；B = {b}，被动打开连接（服务器）。共{span}。";
+    WHO_CROSSED: "A = {a} and B = {b} called each other at the same time; A is the end whose SYN was captured first. {span}.",
+        "A = {a}，B = {b}，双方同时主动打开连接；先抓到SYN的一方称为A。共{span}。";
+    WHO_DISOWNED: "B = {b} was called (server) and answers A = {a} (client). {span}.",
+        "B = {b}，被动打开连接（服务器），应答A = {a}（客户）。共{span}。";
+    SPAN: "{records} in {time}", "{records}，历时{time}";
+    WHO_MIDDLE: "The capture begins in the middle: no SYN was seen. A = {a} is taken for the client, because its port is the higher one; B = {b}. {span}.",
+        "抓包从连接中途开始，没有看到SYN。A = {a}的端口号较大，故当作客户；B = {b}。共{span}。";
     NO_TIMES: "The capture carries no times.",
         "抓包中没有时间。";
     COLUMN_NUMBER: "No.", "序";
@@ -72,8 +88,8 @@ sentences! {
     COLUMN_A: "A's state", "A的状态";
     COLUMN_SEGMENT: "flags, seq, ack", "标志, seq, ack";
     COLUMN_B: "B's state", "B的状态";
-    INFERRED: "* inferred: must have happened, but no captured segment proves it.",
-        "* 推断：应当发生过，但抓到的报文段不能证明。";
+    INFERRED: "* inferred: the rules of TCP say so, but no captured segment proves it.",
+        "* 推断：由TCP的规则得出，抓到的报文段不能证明。";
 
     // Establishment.
     ESTABLISHMENT: "1. Establishment: {how}", "1. 连接建立：{how}";
@@ -99,30 +115,34 @@ sentences! {
     BETWEEN: ", ", "、";
     WHY_THREE: "Why does A send once more? An old SYN, long delayed in the network, may reach B after its connection is over. B answers it in good faith, but A, who asked for nothing, sends RST instead of the third segment, and B is not left waiting.",
         "为什么A最后还要发送一次确认？为了防止已失效的连接请求报文段突然又传送到B。B会善意地应答，而A并没有请求连接，不发第三个报文段，而是发送RST，B就不会白白等待。";
-    CROSSED_OPEN: "Both ends sent SYN before either had the other's. Each goes from {syn_sent} through {syn_received} to {established}: one connection, not two.",
-        "双方都在收到对方的SYN之前发出了SYN，各自从{syn_sent}经{syn_received}进入{established}：只建立一条连接，而不是两条。";
+    CROSSED_OPEN: "Both ends sent SYN before either had the other's. Each goes from {syn_sent} through {syn_received} to {established}: one connection, not two. A's SYN is seq = x = {x}, B's is seq = y = {y}; A answers with ack = y + 1 = {y1}, B with ack = x + 1 = {x1}.",
+        "双方都在收到对方的SYN之前发出了SYN，各自从{syn_sent}经{syn_received}进入{established}：只建立一条连接，而不是两条。A的SYN：seq = x = {x}；B的SYN：seq = y = {y}；A的确认号 ack = y + 1 = {y1}，B的确认号 ack = x + 1 = {x1}。";
     UNSEEN_OPEN: "The handshake is not in the capture, so x and y are unknown and the states at the start are assumed. Relative numbers count from the first ones seen.",
         "抓包中没有握手过程，x和y未知，开始时的状态是假定的。相对序号从最先看到的数算起。";
-    REFUSED: "B answers the SYN with RST: nobody listens on port {port}. A gives up; there never was a connection.",
-        "B用RST应答SYN：端口{port}上没有进程在收听。A放弃；连接从未建立。";
+    REFUSED: "B answers the SYN with RST: nobody listens on port {port}. Its ack = x + 1 = {x1} says which SYN is meant. A gives up; there never was a connection.",
+        "B用RST应答SYN：端口{port}上没有进程在收听。ack = x + 1 = {x1}说明应答的是哪一个SYN。A放弃；连接从未建立。";
     DISOWNED: "{by} answers the SYN-ACK with RST: it did not ask for this connection, or no longer wants it. An old SYN that arrives late ends like this. (Textbooks say that A ignores B's answer; really it sends RST, so that B need not wait.)",
         "{by}用RST应答SYN+ACK：它没有请求这条连接，或已不再需要。迟到的、已失效的连接请求就是这样结束的。（教科书说A不理睬B的确认；实际上A发送RST，使B不必等待。）";
-    UNANSWERED: "Nobody answered: A sent its SYN {n} in {time}.",
+    UNANSWERED: "Nobody answered A's SYN.", "A的SYN没有得到应答。";
+    UNANSWERED_AGAIN: "Nobody answered: A sent its SYN {n} in {time}.",
         "没有应答：A在{time}内发送SYN {n}。";
+    NO_MULTICAST: "{ip} is not the address of one host: TCP knows no broadcast and no multicast, a connection has exactly two ends. A host that gets such a SYN must drop it without a word (RFC 9293 3.9.2.3).",
+        "{ip}不是某一台主机的地址：TCP不提供广播或多播服务，每一条TCP连接只能有两个端点。收到这种SYN的主机必须不作应答就丢弃(RFC 9293 3.9.2.3)。";
     HALF_OPEN: "B agreed, but A's third segment was not seen: B stays in {syn_received}.",
         "B已同意，但没有看到A的第三个报文段：B停留在{syn_received}状态。";
 
     // Transfer.
-    TRANSFER: "2. Transfer: {ab} bytes from A to B, {ba} bytes from B to A", "2. 数据传送：A到B {ab}字节，B到A {ba}字节";
+    TRANSFER: "2. Transfer: {ab} {ab:byte|bytes} from A to B, {ba} {ba:byte|bytes} from B to A", "2. 数据传送：A到B {ab}字节，B到A {ba}字节";
     NO_TRANSFER: "2. Transfer: none", "2. 数据传送：无";
-    BYTES: "{n} bytes", "{n}字节";
-    GAP: "... {sa} more from A ({ba} bytes), {sb} from B ({bb} bytes) ...",
-        "…… A另有{sa}个报文段（{ba}字节），B有{sb}个（{bb}字节）……";
+    BYTES: "{n} {n:byte|bytes}", "{n}字节";
+    GAP: "... and {list} ...", "…… 另有{list} ……";
+    GAP_FROM: "{n} more from {end}", "{end}的{n}个报文段";
+    GAP_FROM_DATA: "{n} more from {end} ({bytes} {bytes:byte|bytes})", "{end}的{n}个报文段（{bytes}字节）";
     HTTP_ONE: "HTTP: A asks \"{request}\" in {ab} bytes; B answers \"{status}\" in {ba} bytes.",
         "HTTP：A用{ab}字节请求“{request}”；B用{ba}字节应答“{status}”。";
     HTTP_BODY: "HTTP: A asks \"{request}\" in {ab} bytes; B answers \"{status}\": a head of {head} bytes and a body of {body}.",
         "HTTP：A用{ab}字节请求“{request}”；B应答“{status}”：首部{head}字节，正文{body}字节。";
-    HTTP_MANY: "HTTP: {n} requests, the first \"{request}\"; {m} responses.",
+    HTTP_MANY: "HTTP: {n} {n:request|requests}, the first \"{request}\"; {m} {m:response|responses}.",
         "HTTP：{n}个请求，第一个是“{request}”；{m}个应答。";
     MERGED: "{len} bytes do not fit one segment: they are {pieces}, merged (or not yet split) where the capture was taken. A segment carries {size} bytes, MSS {mss}{less}.",
         "{len}字节装不进一个报文段：它是{pieces}，在抓包处被合并（或尚未拆分）。一个报文段装{size}字节，即MSS {mss}{less}。";
@@ -135,7 +155,7 @@ sentences! {
     WINDOW_GROWS: "; it grows to {max} x {factor} = {bytes}", "；后来增大到 {max} x {factor} = {bytes}";
     WINDOW_RAW: "{end}'s win goes from {first} to at most {max}; by what to multiply it was agreed before the capture.",
         "{end}的win从{first}开始，最大{max}；扩大因子在抓包之前约定，无从得知。";
-    CLEAN: "Nothing was lost or sent again.", "没有丢失，也没有重传。";
+    CLEAN: "No sign of loss: nothing was sent again.", "没有丢失的迹象：没有重传。";
     AGAIN_TIMEOUT: "{end} sent {n} again because no acknowledgement came in time (retransmission timeout).",
         "{end}超时重传{n}：没有按时收到确认。";
     AGAIN_FAST: "{end} sent {n} again after three duplicate acknowledgements (fast retransmission).",
@@ -146,6 +166,8 @@ sentences! {
         "{end}在随后的恢复过程中重传{n}。";
     AGAIN_UNCLEAR: "{end} sent {n} again, and the numbers do not say why.",
         "{end}重传{n}，从序号看不出原因。";
+    AGAIN_ASKED: "{end} sent {n} again because {peer}'s SYN came once more.",
+        "{end}因为再次收到{peer}的SYN而重传{n}。";
     ONCE: "once", "一次";
     TWICE: "twice", "两次";
     TIMES: "{n} times", "{n}次";
@@ -153,6 +175,8 @@ sentences! {
     SEGMENT: "1 segment", "1个报文段";
     OUT_OF_ORDER: "{n} of {end} arrived out of order: the network overtook itself.",
         "{end}的{n}失序到达：网络中后发的先到。";
+    DOUBLED: "{n} of {end} arrived twice: the network doubled {count:it|them}.",
+        "{end}的{n}到达两次：网络中产生了副本。";
     DUPLICATE_ACKS: "{end} acknowledged the same again {times} (duplicate acknowledgements): each says that something arrived which was not the next.",
         "{end}发送重复确认{times}：每个都表示到达的不是所期待的下一个报文段。";
     ZERO_WINDOW: "{end} closed its window (win 0) {times}: its program did not read, and {peer} had to stop.",
@@ -160,11 +184,11 @@ sentences! {
     PROBES: "{end} probed the closed window {times}.", "{end}探测关闭的窗口{times}。";
     KEEP_ALIVES: "{end} sent keep-alive probes {times}, to see whether {peer} was still there.",
         "{end}发送保活探测报文段{times}，以确认{peer}是否还在。";
-    REFUSED_SEGMENTS: "{peer} did not take {n} of {end}: see the notes beside them.",
+    REFUSED_SEGMENTS: "{peer} did not take {n} of {end}: see the {count:note|notes} below {count:it|them}.",
         "{peer}没有接受{end}的{n}：见旁边的注释。";
-    UNSEEN: "{n} bytes of {end} were acknowledged but never captured: the capture has gaps.",
+    UNSEEN: "{n} {n:byte|bytes} of {end} {n:was|were} acknowledged but never captured: the capture has gaps.",
         "{end}有{n}字节被确认却没有抓到：抓包有遗漏。";
-    STRAYS: "{n} of {end} carry numbers of another conversation (an older connection, or a new SYN): the other end does not take them.",
+    STRAYS: "{n} of {end} {count:carries|carry} numbers of another conversation (an older connection, or a new SYN): the other end does not take {count:it|them}.",
         "{end}的{n}带着另一连接的序号（旧连接的，或新的SYN）：对方不会接受。";
 
     // Notes beside the rows.
@@ -175,6 +199,7 @@ sentences! {
     NOTE_NEEDLESS: "sent again, needlessly", "不必要的重传";
     NOTE_AGAIN: "sent again", "重传";
     NOTE_OUT_OF_ORDER: "out of order", "失序";
+    NOTE_DOUBLED: "doubled by the network", "网络中产生的副本";
     NOTE_ZERO_WINDOW: "window closed", "窗口关闭";
     NOTE_WINDOW_UPDATE: "window update", "窗口更新";
     NOTE_PROBE: "window probe", "零窗口探测";
@@ -184,7 +209,7 @@ sentences! {
     NOTE_STRAY: "belongs to another conversation", "属于另一连接";
 
     NOTE_REFUSED: "{end} does not take it: {why}", "{end}不接受：{why}";
-    NOTE_KNEW: "cwnd {cwnd}, {flight} bytes in flight, RTO {rto}", "拥塞窗口{cwnd}，在途{flight}字节，RTO {rto}";
+    NOTE_KNEW: "cwnd {cwnd} {cwnd:segment|segments}, {flight} {flight:byte|bytes} in flight, RTO {rto}", "拥塞窗口{cwnd}个报文段，在途{flight}字节，RTO {rto}";
 
     // Causes, as our own stack gives them.
     CAUSE_DELAYED: "acknowledged late: the delayed-ACK timer ran out", "延迟确认的计时器到期";
@@ -192,7 +217,7 @@ sentences! {
     CAUSE_GAP_FILLED: "at once: a gap was filled", "立即确认：缺口被补上";
     CAUSE_WINDOW: "the window has opened", "窗口已打开";
     CAUSE_DUPLICATE: "it had that already", "已经收到过";
-    CAUSE_CHALLENGE: "challenge: {why}", "质询确认：{why}";
+    CAUSE_CHALLENGE: "says where it stands: {why}", "说明自己的位置：{why}";
     CAUSE_PROBE_ANSWER: "answers a probe", "应答探测";
     CAUSE_TIME_WAIT: "answers from TIME-WAIT", "在时间等待状态作答";
     CAUSE_SYN_TIMEOUT: "sent again: timeout {n} of the SYN", "重传：SYN第{n}次超时";
@@ -254,18 +279,18 @@ sentences! {
         "第二步：{q} → {p}：一个报文段做两件事：ack = u + 1 = {u1}，确认{p}的FIN；FIN = 1，seq = w = {w}，是{q}自己的连接释放报文段。{q}经过{close_wait}进入{last_ack}状态；{p}经过{fin_wait_2}进入{time_wait}状态。";
     STEP_ACK: "Second, {q} confirms: ack = u + 1 = {u1}, seq = v = {v}. {q} enters {close_wait} and tells its program; {p} enters {fin_wait_2}. The connection is half closed: {q} may still send{more}.",
         "第二步：{q} → {p}：ack = u + 1 = {u1}，seq = v = {v}。{q}进入{close_wait}状态并通知应用进程；{p}进入{fin_wait_2}状态。连接处于半关闭状态：{q}仍可发送{more}。";
-    STEP_ACK_MORE: ", and sent {n} bytes", "，它又发送了{n}字节";
+    STEP_ACK_MORE: ", and sent {n} {n:byte|bytes}", "，它又发送了{n}字节";
     STEP_SECOND_FIN: "Third, {q}'s program closes: FIN = 1, seq = w = {w}, ack = u + 1 = {u1} once more. {q} enters {last_ack}, {p} enters {time_wait}.",
         "第三步：{q} → {p}：{q}的应用进程释放连接，FIN = 1，seq = w = {w}，重复 ack = u + 1 = {u1}。{q}进入{last_ack}状态，{p}进入{time_wait}状态。";
     STEP_LAST: "{nth}, {p} confirms: seq = u + 1 = {u1}, ack = w + 1 = {w1}. {q} deletes its TCB when this arrives ({closed}); {p} stays in {time_wait} for 2 x MSL, then deletes its own.",
         "第{nth}步：{p} → {q}：seq = u + 1 = {u1}，ack = w + 1 = {w1}。{q}收到后撤销TCB，进入{closed}状态；{p}在{time_wait}状态等待2MSL，然后也撤销TCB。";
     THIRD: "Third", "三";
     FOURTH: "Fourth", "四";
-    WHY_THREE_CLOSE: "Why do three segments suffice? After {p}'s FIN, {q} had nothing left to send, and its program closed {gap} later, before {q}'s delayed acknowledgement was due (usually 40 ms). So v = w, and the acknowledgement and the FIN left as one.",
-        "为什么三个报文段就够了？收到{p}的FIN之后，{q}没有数据要发送，并且应用进程在{gap}之后就关闭了，早于延迟确认的期限（通常40毫秒）。所以v = w，确认与FIN合在一个报文段中发送。";
+    WHY_THREE_CLOSE: "Why do three segments suffice? After {p}'s FIN, {q} had nothing left to send, and its program closed before {q}'s delayed acknowledgement was due (usually after 40 ms): {q}'s FIN came {gap} after {p}'s. So v = w, and the acknowledgement and the FIN left as one.",
+        "为什么三个报文段就够了？收到{p}的FIN之后，{q}没有数据要发送，并且应用进程在延迟确认到期（通常40毫秒）之前就关闭了：{q}的FIN只比{p}的晚{gap}。所以v = w，确认与FIN合在一个报文段中发送。";
     WHY_FOUR_CLOSE: "Why four? {q}'s acknowledgement did not wait for its FIN, which came {gap} after {p}'s: {why}.",
         "为什么是四个？{q}的确认没有等它自己的FIN，后者比{p}的FIN晚{gap}：{why}。";
-    WHY_FOUR_DATA: "{q} still had {n} bytes to send", "{q}还有{n}字节要发送";
+    WHY_FOUR_DATA: "{q} still had {n} {n:byte|bytes} to send", "{q}还有{n}字节要发送";
     WHY_FOUR_LATE: "its program closed only after the acknowledgement had left", "它的应用进程在确认发出之后才关闭";
     WHY_2MSL: "Why 2 x MSL? The last acknowledgement may be lost; then {q} sends its FIN again, and {p} must still be there to answer and start the timer anew. And after 2 x MSL no segment of this connection is left in the network to disturb the next one.",
         "为什么{p}必须等待2MSL？最后一个ACK报文段可能丢失，这时{q}会重传FIN + ACK报文段，{p}必须还在，才能重传确认并重新启动2MSL计时器。而且经过2MSL，本连接的所有报文段都从网络中消失，不会出现在下一个连接中。";
@@ -279,7 +304,7 @@ sentences! {
     CLOSING_UNSEEN: "Both ends sent FIN, but not every acknowledgement was captured: the end of the release is not proven.",
         "双方都发送了FIN，但没有抓到全部确认：释放是否完成无法证明。";
     STILL_OPEN: "Neither end closed before the capture ended.", "抓包结束时双方都没有关闭。";
-    UNACKNOWLEDGED: "{n} bytes of {end} were never acknowledged: {peer} had fallen silent, or the capture ended too early.",
+    UNACKNOWLEDGED: "{n} {n:byte|bytes} of {end} {n:was|were} never acknowledged: {peer} had fallen silent, or the capture ended too early.",
         "{end}有{n}字节始终没有得到确认：{peer}已无声息，或抓包结束得太早。";
     RESET_BY: "{by} sent RST: the connection ends at once, without FIN; what was under way is lost, and nobody waits 2 x MSL.",
         "{by}发送RST：连接立即终止，没有FIN；在途的数据丢失，也不等待2MSL。";
@@ -295,15 +320,22 @@ sentences! {
     ROW_WIRE: "segments on the wire", "链路上的报文段";
     ROW_BARE: "bare acknowledgements", "纯确认";
     ROW_AGAIN: "sent again", "重传";
-    ROW_RTT: "mean time until acknowledged", "到确认的平均时间";
-    HANDSHAKE: "Handshake: {total}, of which {far} from SYN to SYN-ACK and {near} until A's answer{vantage}.",
-        "握手：{total}，其中SYN到SYN+ACK {far}，到A的应答{near}{vantage}。";
+    RTT_OWN: "Smoothed round-trip time (SRTT) as {end} measured it itself, waiting for answers included: {rtt}.",
+        "{end}自己测得的平滑往返时间(SRTT，包括等待应答的时间)：{rtt}。";
+    RTT_OWN_BOTH: "Smoothed round-trip time (SRTT) as each end measured it itself, waiting for answers included: A {a}, B {b}.",
+        "双方自己测得的平滑往返时间(SRTT，包括等待应答的时间)：A {a}，B {b}。";
+    RTT_ACKED: "{end}'s segments were acknowledged after {mean} on average{range}: the round trip, and as long as {peer} waited before it acknowledged.",
+        "{end}的报文段平均在{mean}之后得到确认{range}：包括往返时间，以及{peer}在确认之前等待的时间。";
+    RTT_RANGE: " ({min} to {max})", "（{min}至{max}）";
+    HANDSHAKE: "Round-trip time of the handshake: {total}, of which {far} from SYN to SYN-ACK and {near} until A's answer{vantage}.",
+        "握手的往返时间：{total}，其中SYN到SYN+ACK {far}，到A的应答{near}{vantage}。";
     NEAR_A: " (captured near A)", "（在A附近抓包）";
     NEAR_B: " (captured near B)", "（在B附近抓包）";
     LIMITED: "{end} was limited by: application {app} %, congestion window {cwnd} %, {peer}'s window {window} %, send buffer {buffer} %{how}.",
         "{end}的发送受限于：应用{app}%，拥塞窗口{cwnd}%，{peer}的窗口{window}%，发送缓存{buffer}%{how}。";
     LIMITED_INFERRED: " (inferred from outside)", "（从外部推断）";
     CLOSED_FIRST: "Closed first: {end}.", "先关闭的一方：{end}。";
+    CLOSED_TOGETHER: "Closed first: neither; both FINs were under way at once.", "先关闭的一方：双方同时关闭。";
     ENDED: "Ended: {how}.", "结局：{how}。";
     END_CLOSED: "both ends closed and both were confirmed", "双方都已关闭并得到确认";
     END_CLOSING: "both ends closed; the last acknowledgement was not captured", "双方都已关闭；没有抓到最后的确认";
@@ -414,8 +446,17 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// Those that stand for a value. Words that fit a number are English only.
     fn placeholders(text: &str) -> BTreeSet<&str> {
-        text.split('{').skip(1).map(|part| part.split_once('}').expect("a placeholder is closed").0).collect()
+        let parts = text.split('{').skip(1);
+        let names = parts.map(|part| part.split_once('}').expect("a placeholder is closed").0);
+        names.filter(|name| !name.contains(':')).collect()
+    }
+
+    #[test]
+    fn a_word_fits_its_number() {
+        let words = |n: u32| BYTES.say(Lang::En, &[("n", &n)]);
+        assert_eq!([0, 1, 2].map(words), ["0 bytes", "1 byte", "2 bytes"]);
     }
 
     #[test]

@@ -487,3 +487,152 @@ fn a_silent_peer_leaves_bytes_unacknowledged() {
     assert_eq!((report.sent.a.unacknowledged, report.outcome), (10, Outcome::Open));
     assert!(english(&report).contains("10 bytes of A were never acknowledged"));
 }
+
+/// The rows of a transfer of `n` segments from B.
+fn rows_of_a_transfer(n: u32) -> Vec<Row> {
+    let line = |i: u32| format!("0.{:03} B [.], seq {}:{}, ack 1, win 9, length 10\n", 20 + i, 1 + 10 * i, 11 + 10 * i);
+    let report = after_opening(&(0..n).map(line).collect::<String>());
+    report.ladder.as_ref().expect("rows were kept").rows(Phase::Transfer)
+}
+
+#[test]
+fn a_gap_stands_for_four_rows_or_more() {
+    let gaps = |n: u32| {
+        let rows = rows_of_a_transfer(n);
+        let gaps = rows.iter().filter_map(|row| if let Row::Gap(gap) = row { Some(gap.segments.b) } else { None });
+        (rows.len(), gaps.collect::<Vec<_>>())
+    };
+    assert_eq!(gaps(32), (32, vec![]));
+    assert_eq!(gaps(35), (35, vec![]));
+    assert_eq!(gaps(36), (33, vec![4]));
+    assert_eq!(gaps(300), (33, vec![268]));
+}
+
+#[test]
+fn a_gap_counts_only_who_sent() {
+    let mut lines = String::new();
+    for i in 0..50 {
+        lines += &format!("0.{:03} B [.], seq {}:{}, ack 1, win 9, length 1\n", 20 + i, 1 + i, 2 + i);
+    }
+    assert!(english(&after_opening(&lines)).contains("... and 18 more from B (18 bytes) ..."));
+}
+
+#[test]
+fn what_was_under_way_when_a_fin_came_says_nothing_against_it() {
+    let report = after_opening(
+        "0.100 A [F.], seq 1, ack 1, win 9, length 0
+         0.101 B [.], seq 1:11, ack 1, win 9, length 10
+         0.110 B [.], ack 2, win 9, length 0
+         0.120 B [F.], seq 11, ack 2, win 9, length 0
+         0.121 A [.], ack 12, win 9, length 0",
+    );
+    assert_eq!(states(&report)[5], "4 B CLOSE-WAIT");
+    // What B sent before it knew is not what it sent over a half-closed connection.
+    assert_eq!((report.release.half_closed_bytes, report.release_segments()), (0, Some(Segments::Four)));
+}
+
+#[test]
+fn what_was_under_way_when_a_reset_came_says_nothing_against_it() {
+    let report = after_opening(
+        "0.100 A [R.], seq 1, ack 1, win 9, length 0
+         0.101 B [.], seq 1:11, ack 1, win 9, length 10
+         0.102 A [R], seq 1, win 0, length 0",
+    );
+    assert_eq!(states(&report)[4..], ["4 A CLOSED", "4 B CLOSED*"]);
+    assert!(!english(&report).contains("No sign of loss"));
+}
+
+#[test]
+fn a_half_open_passive_end_goes_back_to_listen() {
+    let report = one("0.000 A [S], seq 1000, win 64000, length 0
+         0.010 B [S.], seq 5000, ack 1001, win 64000, length 0
+         0.011 A [R], seq 1001, win 0, length 0");
+    assert_eq!((report.outcome, report.state.b), (Outcome::Disowned, State::Listen));
+    assert_eq!(states(&report)[3..], ["3 A CLOSED", "3 B LISTEN*"]);
+}
+
+#[test]
+fn a_repeated_syn_asks_for_its_answer_again() {
+    let report = one("0.000 A [S], seq 1000, win 64000, options [mss 1460,wscale 7], length 0
+         0.010 B [S.], seq 5000, ack 1001, win 64000, options [mss 1460,wscale 7], length 0
+         1.000 A [S], seq 1000, win 64000, options [mss 1460,wscale 7], length 0
+         1.010 B [S.], seq 5000, ack 1001, win 64000, options [mss 1460,wscale 7], length 0
+         1.011 A [.], ack 1, win 500, length 0");
+    assert_eq!(kinds(&report)[2..4], [Kind::Again(Again::Syn), Kind::Again(Again::Asked)]);
+    let told = english(&report);
+    assert!(told.contains("B sent 1 segment again because A's SYN came once more"), "{told}");
+    assert!(!told.contains("64000 x 128"), "the window of a SYN is never scaled");
+}
+
+#[test]
+fn nobody_answers_for_a_group() {
+    let report = one_of("1.000000 IP 10.0.0.1.5000 > 224.0.0.1.80: Flags [S], seq 7, win 9, length 0\n");
+    assert_eq!((report.outcome, states(&report)), (Outcome::Unanswered, vec!["1 A SYN-SENT".to_owned()]));
+    let told = english(&report);
+    assert!(told.contains("Nobody answered A's SYN. - 224.0.0.1 is not the address of one host"), "{told}");
+    assert!(!told.contains("0ns"), "{told}");
+}
+
+fn one_of(text: &str) -> FlowReport {
+    story(text).reports.remove(0)
+}
+
+/// What our own stack says of its segments, beside what their numbers say.
+mod told {
+    use super::*;
+    use tidegate_proto::net::Note;
+    use tidegate_proto::tcp::{Cause, DropReason, Verdict};
+    use tidegate_proto::time::Duration;
+
+    fn with(lines: &str, say: impl Fn(&mut Record)) -> FlowReport {
+        let mut explainer = Explainer::new(Detail::First(FEW));
+        for record in Text::new(capture(lines).as_bytes()) {
+            let mut record = record.expect("text in memory");
+            say(&mut record);
+            explainer.push(&record);
+        }
+        explainer.finish().reports.remove(0)
+    }
+
+    #[test]
+    fn a_copy_that_its_sender_does_not_know_was_made_by_the_network() {
+        let lines = format!(
+            "{OPEN}
+            0.100 B [P.], seq 1:11, ack 1, win 9, length 10
+            0.101 B [P.], seq 1:11, ack 1, win 9, length 10"
+        );
+        // A copy is the same record later, but the text's reader takes equal stamps for one.
+        let report = with(&lines, |record| record.cause = (record.payload_len > 0).then_some(Cause::Data));
+        assert_eq!(kinds(&report)[4], Kind::Doubled);
+        assert_eq!((report.again(), report.sent.b.doubled), (0, 1));
+        assert!(english(&report).contains("1 segment of B arrived twice: the network doubled it."));
+    }
+
+    #[test]
+    fn a_dropped_segment_moves_nobody() {
+        let lines = "0.000 A [S], seq 1000, win 64000, length 0";
+        let report = with(lines, |record| record.verdict = Some(Verdict::Dropped(DropReason::ListenOverflow)));
+        assert_eq!(states(&report), ["1 A SYN-SENT"]);
+        let lines = format!("{OPEN}\n0.100 A [F.], seq 1, ack 1, win 9, length 0");
+        let report = with(&lines, |record| {
+            record.verdict = (record.number == 4).then_some(Verdict::Dropped(DropReason::OutsideWindow));
+        });
+        assert_eq!((report.state.a, report.state.b), (State::FinWait1, State::Established));
+    }
+
+    #[test]
+    fn the_round_trip_that_an_end_measured_itself_goes_before_what_the_capture_shows() {
+        let note = Note {
+            state: State::Established,
+            cwnd: 10,
+            ssthresh: 10,
+            in_flight: 0,
+            rto: Duration::from_millis(200),
+            srtt: Some(Duration::from_micros(140)),
+        };
+        let lines = format!("{OPEN}\n0.100 A [P.], seq 1:11, ack 1, win 9, length 10");
+        let report = with(&lines, |record| record.note = (record.payload_len > 0).then_some(note));
+        assert_eq!(report.sent.a.srtt, Some(Duration::from_micros(140)));
+        assert!(english(&report).contains("as A measured it itself, waiting for answers included: 140us."));
+    }
+}

@@ -19,7 +19,7 @@ use tidegate_proto::wire::{Flags, FourTuple, Seq};
 use super::time_of_day;
 use crate::explain::render::WIDTH;
 use crate::explain::sentences::{self as say, Lang};
-use crate::explain::{layout, reasons};
+use crate::explain::{layout, reasons, states};
 
 /// Collects what happened behind the scene.
 pub(super) struct Behind {
@@ -145,7 +145,8 @@ impl Behind {
 
     fn on_change(&mut self, change: &Change) {
         let host = self.name(change.host);
-        let values: &[(&str, &dyn std::fmt::Display)] = &[("host", &host), ("from", &change.from), ("to", &change.to)];
+        let (from, to) = (states::name(change.from, self.lang), states::name(change.to, self.lang));
+        let values: &[(&str, &dyn std::fmt::Display)] = &[("host", &host), ("from", &from), ("to", &to)];
         self.states.push(change.at, say::LAB_STATE.say(self.lang, values));
     }
 

@@ -124,6 +124,7 @@ impl<'a> Play<'a> {
             for report in &story.reports {
                 writeln!(self.out, "{}", explain::json::line(report)?)?;
             }
+            writeln!(self.out, "{}", story.overview_json()?)?;
             writeln!(self.out, "{}", json.end(stage, outcome))?;
         } else if !self.args.quiet {
             let style = Style { lang: self.args.lang, colour: wants_colour(), ..Style::default() };

@@ -30,7 +30,7 @@ use self::limits::{DataSeen, Guess};
 use self::sent::{Placed, Sender};
 use self::states::{Signal, Track};
 use super::Record;
-use crate::tcp::State;
+use crate::tcp::{State, Verdict};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Pos};
 
@@ -159,7 +159,7 @@ pub struct Release {
     pub first: Option<End>,
     /// A segment without FIN acknowledged the first FIN; it stood at this position, the article's v.
     pub separate_ack: Option<Pos>,
-    /// Payload bytes that the other end sent after the first FIN had passed.
+    /// Payload bytes that the other end sent when it had the first FIN.
     pub half_closed_bytes: u64,
     /// The second FIN did not acknowledge the first: both were under way at once.
     pub simultaneous: bool,
@@ -336,7 +336,7 @@ impl Flow {
             Some(first) => {
                 let acks_first = self.senders[first].sent.fin.zip(placed.ack).is_some_and(|(fin, ack)| ack > fin);
                 if from != first {
-                    release.half_closed_bytes += placed.new_bytes;
+                    release.half_closed_bytes += if acks_first { placed.new_bytes } else { 0 };
                     if acks_first && !fin && self.senders[from].sent.fin.is_none() {
                         release.separate_ack.get_or_insert(placed.pos);
                     }
@@ -344,7 +344,7 @@ impl Flow {
                         release.simultaneous = true;
                     }
                 }
-                if fin && !matches!(placed.kind, Kind::Fin) {
+                if fin && matches!(placed.kind, Kind::Again(_)) {
                     release.resent += 1;
                 }
             }
@@ -416,6 +416,7 @@ impl Flow {
             end: placed.pos + record.seq_len(),
             ack: placed.ack,
             again: matches!(placed.kind, Kind::Again(_)),
+            refused: matches!(record.verdict, Some(Verdict::Answered(_) | Verdict::Dropped(_))),
             in_order: self.senders[from].is_gapless(),
         }
     }

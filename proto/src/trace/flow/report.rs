@@ -127,6 +127,9 @@ impl FlowReport {
 
 pub(super) fn of(flow: &Flow) -> FlowReport {
     let (a, b) = (&flow.senders.a, &flow.senders.b);
+    let outcome = outcome(flow);
+    // Of an end that was never heard nothing can be said.
+    let heard = |end: End| end == End::A || outcome != Outcome::Unanswered;
     FlowReport {
         index: 0,
         sockets: flow.sockets,
@@ -139,15 +142,18 @@ pub(super) fn of(flow: &Flow) -> FlowReport {
             b: Sent { unacknowledged: b.unacknowledged(a), ..b.sent.clone() },
         },
         segment_size: Pair { a: a.segment_size(b), b: b.segment_size(a) },
-        state: Pair { a: flow.track.state(End::A), b: flow.track.state(End::B) },
-        changes: flow.track.changes().to_vec(),
+        state: Pair {
+            a: flow.track.state(End::A),
+            b: if heard(End::B) { flow.track.state(End::B) } else { State::Closed },
+        },
+        changes: flow.track.changes().iter().filter(|change| heard(change.end)).copied().collect(),
         ladder: flow.ladder.clone(),
         marks: flow.marks,
         handshake: flow.handshake(),
         established: flow.track.was_established(),
         simultaneous_open: flow.track.is_simultaneous_open(),
         release: flow.release,
-        outcome: outcome(flow),
+        outcome,
         limits: flow.limits.or_else(|| guess(flow)),
         http: flow.http.clone(),
     }

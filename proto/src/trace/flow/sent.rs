@@ -38,6 +38,8 @@ pub enum Kind {
     Again(Again),
     /// It fills a gap that is too young for a repetition: the network has reordered.
     OutOfOrder,
+    /// A copy that its sender, our own stack, knows nothing of: the network has doubled it.
+    Doubled,
     /// Asks whether a closed window has opened.
     WindowProbe,
     /// The answer to that, with the window still closed.
@@ -59,8 +61,10 @@ pub enum Kind {
 pub enum Again {
     /// The SYN found no answer.
     Syn,
-    /// The SYN-ACK found no answer, or the SYN came again.
+    /// The SYN-ACK found no answer.
     SynAck,
+    /// The SYN-ACK, because the SYN came once more.
+    Asked,
     /// The sender had been silent for a retransmission timeout.
     Timeout,
     /// Three duplicate acknowledgements or more had asked for it.
@@ -147,8 +151,12 @@ pub struct Sent {
     pub again_repair: u64,
     /// Of [`again`](Self::again): acknowledged before they were sent again.
     pub again_needless: u64,
+    /// Of [`again`](Self::again): SYN-ACKs that a repeated SYN asked for.
+    pub again_asked: u64,
     /// Segments that the network overtook.
     pub out_of_order: u64,
+    /// Copies that the network made.
+    pub doubled: u64,
     /// Duplicate acknowledgements.
     pub duplicate_acks: u64,
     /// Times its window closed.
@@ -182,6 +190,8 @@ pub struct Sent {
     pub fin: Option<Pos>,
     /// Round trips of its segments.
     pub rtt: Rtt,
+    /// The smoothed round-trip time that it last had itself, if it is our own stack and says so.
+    pub srtt: Option<Duration>,
 }
 
 /// One segment placed into its conversation.
@@ -212,6 +222,7 @@ fn told(record: &Record) -> Option<Kind> {
     Some(match record.cause? {
         Cause::Retransmit(why) => Kind::Again(match why {
             RetransmitCause::Syn(_) => Again::Syn,
+            RetransmitCause::SynAck(0) => Again::Asked,
             RetransmitCause::SynAck(_) => Again::SynAck,
             RetransmitCause::Timeout(_) => Again::Timeout,
             RetransmitCause::Fast => Again::Fast,
@@ -304,7 +315,11 @@ impl Sender {
     pub(super) fn observe(&mut self, peer: &mut Sender, record: &Record, is_third: bool) -> Placed {
         let (pos, ack) = self.place(peer, record);
         let before = self.next;
-        let kind = told(record).unwrap_or_else(|| self.classify(peer, record, pos, ack, is_third));
+        let kind = match told(record).unwrap_or_else(|| self.classify(peer, record, pos, ack, is_third)) {
+            // Its sender says that it is new.
+            Kind::Again(_) if record.cause.is_some_and(|cause| !matches!(cause, Cause::Retransmit(_))) => Kind::Doubled,
+            kind => kind,
+        };
         self.count(peer, record, kind, pos);
         let mut placed = Placed { pos, ack, kind, new_bytes: 0 };
         if placed.belongs() {
@@ -344,7 +359,10 @@ impl Sender {
             let with_ack = record.has(Flags::ACK);
             return match self.sent.isn {
                 Some(isn) if isn != record.header.seq => Kind::Stray,
-                Some(_) if with_ack && self.syn_ack_sent => Kind::Again(Again::SynAck),
+                Some(_) if with_ack && self.syn_ack_sent => Kind::Again(match peer.last_kind {
+                    Some(Kind::Again(Again::Syn)) => Again::Asked,
+                    _ => Again::SynAck,
+                }),
                 Some(_) if !with_ack => Kind::Again(Again::Syn),
                 // In a simultaneous open the SYN goes out twice: alone, then with ACK.
                 _ if with_ack => Kind::SynAck,
@@ -405,7 +423,8 @@ impl Sender {
         }
         match (same_ack, same_window) {
             (true, true) if ack.is_some_and(|ack| peer.next > ack) => Kind::DuplicateAck(self.duplicates + 1),
-            (true, false) => Kind::WindowUpdate,
+            // The window of a SYN is not scaled, so another number says nothing new.
+            (true, false) if self.sent.first_window.is_some() => Kind::WindowUpdate,
             _ => Kind::Ack,
         }
     }
@@ -439,6 +458,7 @@ impl Sender {
         sent.segments += 1;
         sent.headers += u64::from(record.header_len);
         sent.payload += u64::from(record.payload_len);
+        sent.srtt = record.note.and_then(|note| note.srtt).or(sent.srtt);
         sent.data_segments += u64::from(record.payload_len > 0);
         let control = header.flags.any(Flags::SYN | Flags::FIN | Flags::RST);
         sent.bare_acks += u64::from(record.payload_len == 0 && !control && record.has(Flags::ACK));
@@ -459,10 +479,12 @@ impl Sender {
                     Again::Fast => sent.again_fast += 1,
                     Again::Repair => sent.again_repair += 1,
                     Again::Needless => sent.again_needless += 1,
+                    Again::Asked => sent.again_asked += 1,
                     Again::Unclear => {}
                 }
             }
             Kind::OutOfOrder => sent.out_of_order += 1,
+            Kind::Doubled => sent.doubled += 1,
             Kind::DuplicateAck(_) => sent.duplicate_acks += 1,
             Kind::WindowProbe => sent.window_probes += 1,
             Kind::KeepAlive => sent.keep_alives += 1,

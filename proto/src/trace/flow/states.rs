@@ -52,6 +52,8 @@ pub(super) struct Signal {
     pub(super) ack: Option<Pos>,
     /// Sent before.
     pub(super) again: bool,
+    /// Its receiver was our own stack, which did not take it.
+    pub(super) refused: bool,
     /// The sender's stream has no gap before it.
     pub(super) in_order: bool,
 }
@@ -148,7 +150,9 @@ impl Track {
     pub(super) fn observe(&mut self, from: End, signal: &Signal) {
         self.prove(from, signal);
         self.send(from, signal);
-        self.deliver(from.peer(), from, signal);
+        if !signal.refused {
+            self.deliver(from.peer(), from, signal);
+        }
     }
 
     /// What the segment says about what its sender had received before.
@@ -178,7 +182,8 @@ impl Track {
             if ack > fin {
                 facts.fin_received = Known::Proven;
                 proven.push(Fact::FinReceived);
-            } else {
+            } else if signal.fin || signal.again {
+                // Anything else may have been under way already when the FIN came.
                 facts.fin_received.withdraw();
             }
         }
@@ -189,7 +194,8 @@ impl Track {
             facts.fin_acked = Known::Proven;
             proven.push(Fact::FinAcked);
         }
-        if !signal.rst {
+        if signal.again {
+            // What is new may have been under way already when the RST came.
             facts.reset.withdraw();
         }
         for change in self.changes.iter_mut().filter(|c| c.end == from && proven.contains(&c.cause)) {
@@ -307,7 +313,9 @@ impl Facts {
     fn state(&self, end: End) -> State {
         let yes = |known: Known| known > Known::No;
         if yes(self.reset) {
-            return State::Closed;
+            // RFC 9293 3.10.7.4: a passive open that a reset ends goes back to where it came from.
+            let returns = end == End::B && self.reset != Known::Proven && !self.acked_early && !yes(self.syn_acked);
+            return if returns && yes(self.syn_received) { State::Listen } else { State::Closed };
         }
         match (yes(self.syn_received), yes(self.syn_acked)) {
             (false, false) if !self.syn_sent => return Self::initial(end),
