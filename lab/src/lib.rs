@@ -10,6 +10,7 @@ pub mod adapter;
 pub mod app;
 pub mod capture;
 pub mod glimpse;
+pub mod invariants;
 pub mod link;
 pub mod rng;
 #[cfg(test)]

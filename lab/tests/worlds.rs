@@ -1,0 +1,407 @@
+//! Two thousand random worlds, each from a seed, each checked after every event.
+//!
+//! Sections: all that two endpoints have in common; the rules are those of `tidegate_lab::invariants`.
+//! In: seeds. `TIDEGATE_WORLDS=20000` plays more of them, `TIDEGATE_SEED=7` one of them alone (the test `replay`).
+//! Out: nothing, or the seeds of the worlds in which a rule was broken, and a capture of each.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use tidegate_lab::app::pump::{CloseWhen, Open, PumpConfig};
+use tidegate_lab::app::{App, Content, Pump};
+use tidegate_lab::capture::{Capture, Reasons};
+use tidegate_lab::invariants::{Setup, Watcher};
+use tidegate_lab::link::{LinkConfig, Queue};
+use tidegate_lab::rng::{Ppm, Rng};
+use tidegate_lab::world::{Moment, Observer, Patience, Port, World};
+use tidegate_proto::net::{Cidr, HostConfig, IfaceConfig, InitialSequence, StackConfig};
+use tidegate_proto::tcp;
+use tidegate_proto::time::{Duration, Instant};
+use tidegate_proto::wire::Seq;
+use tidegate_proto::wire::eth::MacAddr;
+use tidegate_proto::wire::frame::Link;
+
+/// Everything about a world that its seed decides.
+#[derive(Clone, Debug)]
+struct Plan {
+    seed: u64,
+    ipv6: bool,
+    mtu: u16,
+    /// A to B, B to A.
+    links: [LinkConfig; 2],
+    hosts: [HostPlan; 2],
+    simultaneous_open: bool,
+}
+
+#[derive(Clone, Debug)]
+struct HostPlan {
+    tcp: tcp::Config,
+    isn: u32,
+    max_burst: u32,
+    merge: Option<Duration>,
+    opens: Duration,
+    pump: PumpPlan,
+}
+
+#[derive(Clone, Debug)]
+struct PumpPlan {
+    send: u64,
+    write_size: usize,
+    write_gap: Duration,
+    read_size: usize,
+    read_gap: Duration,
+    read_after: Duration,
+    close: CloseWhen,
+    abort_after: Option<u64>,
+}
+
+impl Plan {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed, "plan");
+        let dice = &mut rng;
+        let ipv6 = one_in(dice, 4);
+        let mtu = match ipv6 {
+            true => choose(dice, &[1280, 1280, 1400, 1500, 9000]),
+            false => choose(dice, &[68, 72, 100, 128, 296, 508, 576, 576, 1006, 1500, 1500, 9000]),
+        };
+        let simultaneous_open = one_in(dice, 8);
+        let links = [link(dice, mtu), link(dice, mtu)];
+        let mut hosts = [host(dice, mtu), host(dice, mtu)];
+        if hosts.iter().all(|host| host.pump.close == CloseWhen::PeerClosed) {
+            hosts[usize::from(one_in(dice, 2))].pump.close = CloseWhen::AllSent;
+        }
+        if simultaneous_open {
+            // The second SYN leaves before the first can have arrived.
+            let delay = links[0].delay.min(links[1].delay).as_nanos();
+            hosts[1].opens = hosts[0].opens + Duration::from_nanos(dice.below(delay.max(1)));
+        }
+        Plan { seed, ipv6, mtu, links, hosts, simultaneous_open }
+    }
+
+    fn socket(&self, side: usize) -> SocketAddr {
+        let ip = match self.ipv6 {
+            true => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, [1, 2][side]]),
+            false => IpAddr::from([192, 0, 2, [1, 2][side]]),
+        };
+        SocketAddr::new(ip, [40_000, 80][side])
+    }
+
+    fn build(&self) -> (World, [Port; 2]) {
+        let mut world = World::new(self.seed);
+        let ports = [0, 1].map(|side| {
+            let plan = &self.hosts[side];
+            let host = HostConfig {
+                initial_sequence: InitialSequence::Fixed(Seq(plan.isn)),
+                // So that no segment has to wait for its neighbour's address in mid-connection.
+                neighbour_lifetime: Duration::MAX,
+                ..HostConfig::default()
+            };
+            let host = world.add_host(StackConfig { tcp: plan.tcp.clone(), host });
+            let interface = IfaceConfig {
+                mac: Some(MacAddr([2, 0, 0, 0, 0, [1, 2][side]])),
+                mtu: self.mtu,
+                addrs: vec![Cidr { addr: self.socket(side).ip(), prefix: if self.ipv6 { 64 } else { 24 } }],
+                max_burst: plan.max_burst,
+            };
+            world.add_interface(host, interface, plan.merge)
+        });
+        world.add_link(ports[0], ports[1], self.links[0].clone());
+        world.add_link(ports[1], ports[0], self.links[1].clone());
+        for (side, port) in ports.iter().enumerate() {
+            world.add_app(port.host, App::Pump(Pump::new(self.pump(side))));
+        }
+        world.set_patience(Patience { until: Instant::ZERO + self.patience(), events: MOST_EVENTS });
+        (world, ports)
+    }
+
+    /// I-36: how long it may take. A lossy link may cost every segment the longest timeout; then there are the rests of
+    /// the programs, the longest way to give up, and 2 MSL.
+    fn patience(&self) -> Duration {
+        let longest = tcp::Config::default().rto_max;
+        let lossy = self.links.iter().any(|link| link.loss != Ppm::NEVER || link.corrupt != Ppm::NEVER);
+        let sizes = self.hosts.iter().map(|host| host.pump.send);
+        let segments: u64 = sizes.map(|size| 2 + size / u64::from(self.mtu / 4)).sum();
+        let transfer = if lossy { longest * segments } else { Duration::from_secs(5) * segments };
+        let calls = Duration::from_millis(20) * 2 * 200;
+        transfer + calls + longest * 20 + Duration::from_secs(60)
+    }
+
+    fn pump(&self, side: usize) -> PumpConfig {
+        let (host, pump, peer) = (&self.hosts[side], &self.hosts[side].pump, &self.hosts[1 - side].pump);
+        let (local, remote) = (self.socket(side), self.socket(1 - side));
+        PumpConfig {
+            open: match side == 0 || self.simultaneous_open {
+                true => Open::Connect { local, remote, at: Instant::ZERO + host.opens },
+                false => Open::Listen(local),
+            },
+            tcp: None,
+            send: pump.send,
+            sends: Content::new(self.seed * 2 + side as u64),
+            write_size: pump.write_size,
+            write_gap: pump.write_gap,
+            receives: Content::new(self.seed * 2 + 1 - side as u64),
+            expect: peer.send,
+            read_size: pump.read_size,
+            read_gap: pump.read_gap,
+            read_after: pump.read_after,
+            close: pump.close,
+            abort_after: pump.abort_after,
+        }
+    }
+
+    fn watcher(&self, ports: [Port; 2]) -> Watcher {
+        let setup = |side: usize| Setup {
+            host: ports[side].host,
+            socket: self.socket(side),
+            mtu: self.mtu,
+            link: Link::Ethernet,
+            tcp: self.hosts[side].tcp.clone(),
+            delay: self.links[side].delay,
+            merge: self.hosts[side].merge.unwrap_or(Duration::ZERO),
+        };
+        Watcher::new(self.seed, [setup(0), setup(1)])
+    }
+}
+
+fn one_in(dice: &mut Rng, n: u64) -> bool {
+    dice.below(n) == 0
+}
+
+fn choose<T: Clone>(dice: &mut Rng, from: &[T]) -> T {
+    dice.pick(from).expect("something to choose from").clone()
+}
+
+fn link(dice: &mut Rng, mtu: u16) -> LinkConfig {
+    let delay = Duration::from_micros(choose(dice, &[10, 70, 500, 5_000, 30_000, 150_000]));
+    let bad = !one_in(dice, 4);
+    // A vice that half of the bad links have, up to `most` percent.
+    let mut vice = |most: u64| match bad && one_in(dice, 2) {
+        true => Ppm(u32::try_from(dice.below(most * 10_000)).expect("below a million")),
+        false => Ppm::NEVER,
+    };
+    let (loss, duplicate, reorder, corrupt) = (vice(30), vice(15), vice(30), vice(10));
+    LinkConfig {
+        delay,
+        jitter: if one_in(dice, 2) { Duration::ZERO } else { Duration::from_nanos(dice.below(delay.as_nanos())) },
+        loss,
+        duplicate,
+        reorder,
+        corrupt,
+        rate: choose(dice, &[None, Some(500_000), Some(10_000_000), Some(1_000_000_000)]),
+        queue: choose(dice, &[Queue::Unlimited, Queue::Unlimited, Queue::Frames(4), Queue::Bytes(20_000)]),
+        max_frame: usize::from(mtu) + 14,
+    }
+}
+
+fn host(dice: &mut Rng, mtu: u16) -> HostPlan {
+    let on = |dice: &mut Rng| !one_in(dice, 4);
+    let rcv_buf = choose(dice, &[300, 1_000, 2_500, 8_192, 30_000, 131_072, 131_072]);
+    let tcp = tcp::Config {
+        mtu,
+        rcv_buf,
+        rcv_buf_max: rcv_buf.max(choose(dice, &[1, 131_072, 6_291_456])),
+        snd_buf: choose(dice, &[700, 5_000, 65_536, 4_194_304]),
+        window_scaling: on(dice),
+        timestamps: on(dice),
+        sack: on(dice),
+        dsack: on(dice),
+        nagle: on(dice),
+        quick_acks: choose(dice, &[0, 2, 16]),
+        delayed_ack: Duration::from_millis(choose(dice, &[0, 1, 40, 40, 200, 499])),
+        initial_window: choose(dice, &[1, 2, 4, 10, 10]),
+        ..tcp::Config::default()
+    };
+    let edge: u32 = choose(dice, &[0, 0x8000_0000]);
+    let isn = match dice.below(4) {
+        0 => u32::try_from(dice.below(1 << 32)).expect("below"),
+        _ => edge.wrapping_sub(u32::try_from(dice.below(20_000)).expect("small")),
+    };
+    HostPlan {
+        tcp,
+        isn,
+        max_burst: choose(dice, &[0, 3_000, 65_536]),
+        merge: choose(dice, &[None, Some(Duration::from_micros(50)), Some(Duration::from_millis(1))]),
+        opens: Duration::from_micros(1 + dice.below(2_000)),
+        pump: pump(dice, mtu),
+    }
+}
+
+fn pump(dice: &mut Rng, mtu: u16) -> PumpPlan {
+    let most = match dice.below(20) {
+        0..3 => 1,
+        3..12 => 3_000,
+        12..17 => 20_000,
+        17..19 => 100_000,
+        _ => 300_000,
+    };
+    let send = dice.below(most).min(u64::from(mtu) * MOST_SEGMENTS);
+    let least = usize::try_from(send / 200).expect("small");
+    let gap = |dice: &mut Rng| match one_in(dice, 4) {
+        true => Duration::from_micros(dice.below(20_000)),
+        false => Duration::ZERO,
+    };
+    PumpPlan {
+        send,
+        write_size: choose(dice, &[1, 100, 1_448, 10_000, 65_536]).max(least),
+        write_gap: gap(dice),
+        read_size: choose(dice, &[1, 100, 4_096, 65_536]).max(least),
+        read_gap: gap(dice),
+        read_after: if one_in(dice, 8) { Duration::from_millis(dice.below(3_000)) } else { Duration::ZERO },
+        close: choose(dice, &[CloseWhen::AllSent, CloseWhen::PeerClosed]),
+        abort_after: one_in(dice, 20).then(|| dice.below(most)),
+    }
+}
+
+/// Watches, hashes the trace, and perhaps takes a capture.
+struct Observers {
+    watcher: Watcher,
+    trace: u64,
+    capture: Option<Capture>,
+}
+
+impl Observer for Observers {
+    fn on_moment(&mut self, moment: &Moment) {
+        if let Moment::Frame(sighting) = moment {
+            self.mix(sighting.at.as_nanos() ^ (sighting.port.host.0 as u64) << 60);
+            sighting.bytes.chunks(8).for_each(|chunk| {
+                let mut word = [0; 8];
+                word[..chunk.len()].copy_from_slice(chunk);
+                self.mix(u64::from_le_bytes(word));
+            });
+        }
+        if let Some(capture) = &mut self.capture {
+            capture.on_moment(moment);
+        }
+        self.watcher.on_moment(moment);
+    }
+
+    fn after_event(&mut self, world: &World) {
+        self.watcher.after_event(world);
+    }
+}
+
+impl Observers {
+    fn mix(&mut self, word: u64) {
+        self.trace = (self.trace ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+}
+
+/// What came of a world.
+struct Outcome {
+    observers: Observers,
+    events: u64,
+    virtual_time: Instant,
+}
+
+impl Outcome {
+    fn is_good(&self) -> bool {
+        self.observers.watcher.violations().is_empty()
+    }
+}
+
+/// Plays a world to its end, or to its first violation.
+fn play(plan: &Plan, with_capture: bool) -> Outcome {
+    let (mut world, ports) = plan.build();
+    let capture = with_capture.then(|| Capture::new(&[(ports[0], "A"), (ports[1], "B")], Reasons::All, EPOCH));
+    let mut observers = Observers { watcher: plan.watcher(ports), trace: 0, capture };
+    let result = loop {
+        match world.step(&mut observers) {
+            Ok(true) if observers.watcher.violations().is_empty() => {}
+            Ok(true) => break Ok(()),
+            // Whether the programs may still wait is judged by I-36.
+            Ok(false) => break Ok(()),
+            Err(stuck) => break Err(stuck),
+        }
+    };
+    if observers.watcher.violations().is_empty() {
+        observers.watcher.on_end(&world, &result);
+    }
+    Outcome { observers, events: world.events(), virtual_time: world.now() }
+}
+
+/// Plays a world again and tells what was broken, and how to see it.
+fn report(seed: u64) -> String {
+    let plan = Plan::new(seed);
+    let mut outcome = play(&plan, true);
+    let mut text = String::new();
+    for violation in outcome.observers.watcher.violations().iter().take(2) {
+        writeln!(text, "{violation}").expect("a string");
+    }
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("world-{seed}.pcapng"));
+    let bytes = outcome.observers.capture.as_mut().map(Capture::take_bytes).unwrap_or_default();
+    match std::fs::write(&file, bytes) {
+        Ok(()) => writeln!(text, "  capture: tidegate explain {}", file.display()),
+        Err(error) => writeln!(text, "  no capture: {error}"),
+    }
+    .expect("a string");
+    writeln!(text, "  replay:  TIDEGATE_SEED={seed} cargo test -p tidegate-lab --test worlds replay")
+        .expect("a string");
+    text
+}
+
+fn number_from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+/// One of several shares of all worlds, so that every core has something to do.
+fn share(which: u64) {
+    let worlds = number_from_environment("TIDEGATE_WORLDS").unwrap_or(WORLDS);
+    let (mut played, mut events, mut failed) = (0, 0, Vec::new());
+    for seed in (0..worlds).filter(|seed| seed % SHARES == which) {
+        let outcome = play(&Plan::new(seed), false);
+        played += 1;
+        events += outcome.events;
+        if !outcome.is_good() {
+            failed.push(seed);
+        }
+    }
+    println!("{played} worlds, {events} events");
+    let reports: Vec<String> = failed.iter().take(MOST_REPORTS).map(|seed| report(*seed)).collect();
+    assert!(failed.is_empty(), "{} of {played} worlds: seeds {failed:?}\n{}", failed.len(), reports.join("\n"));
+}
+
+#[test]
+fn worlds_first_share() {
+    share(0);
+}
+
+#[test]
+fn worlds_second_share() {
+    share(1);
+}
+
+#[test]
+fn worlds_third_share() {
+    share(2);
+}
+
+#[test]
+fn worlds_last_share() {
+    share(3);
+}
+
+/// Plays the world of `TIDEGATE_SEED` (else one that has a bit of everything) twice: every invariant holds, and the
+/// same seed gives the same trace.
+//= I-41
+#[test]
+fn replay() {
+    let seed = number_from_environment("TIDEGATE_SEED").unwrap_or(1);
+    let plan = Plan::new(seed);
+    println!("{plan:#?}");
+    let (once, twice) = (play(&plan, false), play(&plan, false));
+    println!("{} events, {:?} of virtual time", once.events, once.virtual_time);
+    assert!(once.is_good(), "{}", report(seed));
+    assert_eq!(once.observers.trace, twice.observers.trace, "the same seed gives the same trace");
+}
+
+/// In `cargo test`.
+const WORLDS: u64 = 2_000;
+const SHARES: u64 = 4;
+/// Of each share.
+const MOST_REPORTS: usize = 3;
+/// A world of MTUs so small has to be content with so many of them.
+const MOST_SEGMENTS: u64 = 300;
+const MOST_EVENTS: u64 = 1_000_000;
+/// 2026-01-01 00:00 UTC.
+const EPOCH: Duration = Duration::from_secs(1_767_225_600);
