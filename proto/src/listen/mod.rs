@@ -56,6 +56,11 @@ impl Listener {
         self.accept_queue.len() >= self.backlog
     }
 
+    /// True if somebody waits to be accepted.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.accept_queue.is_empty()
+    }
+
     pub(crate) fn push(&mut self, connection: u32) {
         self.accept_queue.push_back(connection);
     }

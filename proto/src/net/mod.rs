@@ -233,6 +233,11 @@ impl Stack {
         }
     }
 
+    /// Our side is closed, and nothing will be read any more, although the socket stays: new data resets the connection.
+    pub fn refuse_data(&mut self, socket: SocketId, now: Instant) -> Result<(), SocketError> {
+        self.with_connection(socket, now, Connection::refuse_data)
+    }
+
     /// Resets the connection and drops everything queued. A connection that has reached TIME-WAIT is over already.
     pub fn abort(&mut self, socket: SocketId, now: Instant) -> Result<(), SocketError> {
         // DEVIATES: 9293 3.10.5: ABORT in TIME-WAIT leaves the record. It guards the next connection of these two
@@ -324,6 +329,28 @@ impl Stack {
     /// The settings that new connections start from.
     pub fn config(&self) -> &StackConfig {
         &self.config
+    }
+
+    /// The latest time that any call has named.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// True if somebody waits to be accepted.
+    pub fn is_acceptable(&self, listener: SocketId) -> bool {
+        self.has_waiting(listener)
+    }
+
+    /// A port of this address that nobody listens on, that `is_free` too, and that nobody can foresee.
+    pub fn choose_port(&mut self, addr: IpAddr, is_free: impl Fn(u16) -> bool) -> Option<u16> {
+        self.unused_port(addr, is_free)
+    }
+
+    /// True if a connection, in whatever state and whoever holds it, has such a local address. Looks at all of them.
+    pub fn has_connection_from(&self, is_such: impl Fn(SocketAddr) -> bool) -> bool {
+        let connections = self.connections().map(|(_, connection)| connection);
+        let live = connections.filter(|connection| connection.state() != State::Closed).map(Connection::key);
+        live.chain(self.time_waits()).any(|key| is_such(key.local()))
     }
 
     /// True if `addr` is one of this host's.

@@ -29,9 +29,7 @@ impl Stack {
         }
         let local = match local.port() {
             0 => {
-                let (range, listeners) = (self.config.host.local_port_range, &self.listeners);
-                let is_free = |port| !listeners.is_taken(SocketAddr::new(local.ip(), port));
-                let port = port::choose(range, &mut self.ports, is_free).ok_or(SocketError::NoPorts)?;
+                let port = self.unused_port(local.ip(), |_| true).ok_or(SocketError::NoPorts)?;
                 SocketAddr::new(local.ip(), port)
             }
             _ => local,
@@ -46,6 +44,20 @@ impl Stack {
         let index = self.sockets.insert(Socket::Listener(listener.into()));
         self.listeners.insert(local, index);
         Ok(self.socket_id(index))
+    }
+
+    /// A port that nobody listens on at `addr`, and that `is_free`.
+    pub(super) fn unused_port(&mut self, addr: IpAddr, is_free: impl Fn(u16) -> bool) -> Option<u16> {
+        let (range, listeners) = (self.config.host.local_port_range, &self.listeners);
+        let is_free = |port| !listeners.is_taken(SocketAddr::new(addr, port)) && is_free(port);
+        port::choose(range, &mut self.ports, is_free)
+    }
+
+    /// True if somebody waits in this listener's accept queue.
+    pub(super) fn has_waiting(&self, listener: SocketId) -> bool {
+        let is_current = self.sockets.generation(listener.index) == listener.generation;
+        is_current
+            && matches!(self.sockets.get(listener.index), Some(Socket::Listener(listener)) if listener.has_waiting())
     }
 
     /// The first connection of a listener's accept queue becomes the application's.

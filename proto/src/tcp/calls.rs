@@ -25,6 +25,11 @@ impl Connection {
         })
     }
 
+    /// The application shut both directions, and keeps the connection all the same.
+    pub fn refuse_data(&mut self) {
+        self.common.refuses = true;
+    }
+
     /// MSG_MORE: what was just written waits for a write that follows, as under a cork; false lifts that.
     pub fn set_more(&mut self, more: bool, now: Instant) {
         if let Shape::Opening(Opening { snd }) | Shape::Live(Live { snd, .. }) = &mut self.shape {

@@ -372,7 +372,8 @@ impl Live {
             return Ok(());
         }
         //= 9293/SHLD-3
-        if c.released && at + seg.payload.len() as u64 > self.rcv.nxt() {
+        let refuses = c.released || (c.refuses && self.snd.closing);
+        if refuses && at + seg.payload.len() as u64 > self.rcv.nxt() {
             return Err(Stop::Reset(DropReason::DataAfterClose, ResetCause::DataAfterClose));
         }
         let room = usize::try_from(end.since(at)).unwrap_or(usize::MAX);

@@ -181,6 +181,8 @@ struct Common {
     passive: bool,
     /// The application has let go: nobody will read any more.
     released: bool,
+    /// The application does not read any more: once our side is closed, new data is answered with RST.
+    refuses: bool,
     /// Something says that the peer is out of reach, and nothing was heard from it since.
     unreachable: bool,
     /// Added to our clock to give TSval.
@@ -413,6 +415,7 @@ impl Common {
             cfg: cfg.clone(),
             passive,
             released: false,
+            refuses: false,
             unreachable: false,
             ts_offset,
             started,
