@@ -13,6 +13,7 @@
 //! | [`tcp`] | one connection: RFC 9293 and its relatives, one RFC one file |
 //! | [`listen`] | what is not a connection yet: backlog, half-open records, initial sequence numbers |
 //! | [`net`] | the host without devices: [`net::Stack`], demultiplexing, IP, ARP and NDP, ICMP, TIME-WAIT, timers |
+//! | [`socket`] | BSD sockets over a stack: descriptors, readiness, options, error numbers |
 //! | [`trace`] | watching: pcapng, tcpdump's line format, analysis of a conversation |
 //!
 //! # The contract
@@ -31,6 +32,7 @@ extern crate std;
 
 pub mod listen;
 pub mod net;
+pub mod socket;
 pub mod tcp;
 pub mod time;
 pub mod trace;
