@@ -103,6 +103,7 @@ impl Plan {
                 mtu: self.mtu,
                 addrs: vec![Cidr { addr: self.socket(side).ip(), prefix: if self.ipv6 { 64 } else { 24 } }],
                 max_burst: plan.max_burst,
+                checksum_offload: false,
             };
             world.add_interface(host, interface, plan.merge)
         });

@@ -9,12 +9,13 @@ use bytes::Bytes;
 use common::{A, B, IFACE, Kind, Pair, Side, iface};
 use proptest::prelude::*;
 use tidegate_proto::net::{
-    Cause, ChecksumState, Event, Frame, InitialSequence, Population, SocketError, Stack, StackConfig,
+    Cause, ChecksumState, Event, Frame, InitialSequence, Population, SocketError, Stack, StackConfig, TxChecksum,
+    offload,
 };
 use tidegate_proto::tcp::{self, CloseReason, DropReason, ResetCause, SoftError, State, Verdict};
 use tidegate_proto::time::{Duration, Instant};
 use tidegate_proto::wire::arp::{Operation, Packet};
-use tidegate_proto::wire::checksum::portable;
+use tidegate_proto::wire::checksum::{Sum, portable};
 use tidegate_proto::wire::eth::{self, MacAddr};
 use tidegate_proto::wire::icmp::{Echo, V4, V6};
 use tidegate_proto::wire::{Ecn, Flags, FourTuple, Header, Options, Seq, Timestamps, frame, ip, ipv4, ipv6};
@@ -704,6 +705,49 @@ fn bursts_carry_many_segments() {
     let info = pair.a.info(a, pair.now).unwrap();
     assert_eq!(info.total_retrans, 0);
     assert!(info.data_segs_out >= 300_000 / 1448);
+}
+
+/// A device that finishes checksums as virtio's do (sum from `start` to the end, put it at `offset`) and the software
+/// that stands in for one make the same right segment of the same frame.
+#[test]
+fn a_device_or_software_finishes_a_partial_checksum() {
+    for (kind, link) in [(Kind::Ethernet, frame::Link::Ethernet), (Kind::RawIp, frame::Link::Ip)] {
+        for ipv6 in [false, true] {
+            let mut pair = Pair::with_offload(kind, 65_536);
+            let to = if ipv6 { pair.addr6(B, 80) } else { pair.addr(B, 80) };
+            let (a, b) = pair.establish(to);
+            pair.a.write(a, b"odd", pair.now).unwrap();
+            let mut tx = pair.a.poll_transmit(pair.now).expect("a segment");
+            assert_eq!(tx.gso_size, 0);
+            let by_software: Vec<Bytes> = offload::split(&tx, link, portable).collect();
+            let TxChecksum::Partial { start, offset } = tx.checksum else { panic!("{:?}", tx.checksum) };
+            let (start, offset) = (usize::from(start), usize::from(offset));
+            let sum = Sum::new(portable).with(&tx.header[start..]).with_all(&tx.payload).checksum();
+            tx.header[start + offset..start + offset + 2].copy_from_slice(&sum.to_be_bytes());
+            let by_device = [&tx.header[..], b"odd"].concat();
+            assert_eq!(by_software, [&by_device[..]]);
+            assert!(frame::Tcp::parse(link, &by_device, Some(portable)).is_ok());
+
+            // What never was on a wire has nothing to verify.
+            let mut unfinished = by_device.clone();
+            unfinished[start + offset] ^= 1;
+            for (checksum, verdict) in [
+                (ChecksumState::Unknown, Verdict::Dropped(DropReason::BadChecksum)),
+                (ChecksumState::Partial, Verdict::Accepted),
+            ] {
+                let frame = Frame { bytes: unfinished.clone().into(), checksum, segments: 1 };
+                assert_eq!(pair.b.receive(IFACE, frame, pair.now), verdict);
+            }
+            assert_eq!(pair.read_all(B, b), b"odd");
+
+            pair.a.write(a, &[7; 5000], pair.now).unwrap();
+            let burst = pair.a.poll_transmit(pair.now).expect("a burst");
+            assert!(burst.gso_size > 0 && matches!(burst.checksum, TxChecksum::Partial { .. }));
+            for bytes in offload::split(&burst, link, portable) {
+                assert!(frame::Tcp::parse(link, &bytes, Some(portable)).is_ok());
+            }
+        }
+    }
 }
 
 /// I-40 in small: what a stranger sees does not depend on whether others are connected.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{LinkSlice, NetSlice, SlicedPacket, TcpOptionElement, TransportSlice};
 use proptest::prelude::*;
-use tidegate_proto::net::{Cause, IfaceId, TxFrame, offload};
+use tidegate_proto::net::{Cause, IfaceId, TxChecksum, TxFrame, offload};
 use tidegate_proto::wire::checksum::portable;
 use tidegate_proto::wire::eth::{self, MacAddr};
 use tidegate_proto::wire::icmp::{self, Echo};
@@ -178,6 +178,7 @@ proptest! {
             header: frame::emit_tcp(Some(&link), &ip, &tcp, &[&payload], portable),
             payload: [payload.clone()].into_iter().collect(),
             gso_size,
+            checksum: TxChecksum::Full,
             socket: None,
             cause: Cause::Tcp(tidegate_proto::tcp::Cause::Data),
             note: None,

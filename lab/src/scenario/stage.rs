@@ -139,6 +139,7 @@ fn add_host(world: &mut World, settings: &Settings, tcp: tcp::Config, ip: IpAddr
         mtu: settings.mtu,
         addrs: vec![Cidr { addr: ip, prefix: if ip.is_ipv4() { 24 } else { 64 } }],
         max_burst: if settings.merge.is_some() { 65_536 } else { 0 },
+        checksum_offload: false,
     };
     world.add_interface(host, interface, settings.merge)
 }

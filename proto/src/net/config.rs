@@ -46,6 +46,9 @@ pub struct IfaceConfig {
     /// The largest burst that the link below takes in one frame, bytes of payload (64 KiB with segmentation offload,
     /// 0 for one segment at a time).
     pub max_burst: u32,
+    /// The device finishes TCP checksums: frames go down with [`TxChecksum::Partial`](super::TxChecksum::Partial), and
+    /// the payload is never summed.
+    pub checksum_offload: bool,
 }
 
 /// Settings of a whole stack.

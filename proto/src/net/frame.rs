@@ -30,6 +30,9 @@ pub enum ChecksumState {
     Unknown,
     /// It was verified below, or the frame never left this machine.
     Verified,
+    /// The frame comes from this machine and has not been on a wire: its checksum field holds the sum of the
+    /// pseudo-header alone, and there is nothing to verify.
+    Partial,
 }
 
 /// One frame to a device, already with Ethernet and IP headers. If it carries more payload than `gso_size`, the device
@@ -44,12 +47,31 @@ pub struct TxFrame {
     pub payload: ArrayVec<Bytes, 16>,
     /// Payload bytes per wire segment, or 0 for a frame that is one segment or no TCP at all.
     pub gso_size: u16,
+    /// What is left to do for the transport checksum.
+    pub checksum: TxChecksum,
     /// Whose segment it is.
     pub socket: Option<SocketId>,
     /// Why it goes out.
     pub cause: Cause,
     /// What the sender knew at that moment, for captures with reasons.
     pub note: Option<Note>,
+}
+
+/// What is left to do for a frame's transport checksum before it is on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum TxChecksum {
+    /// Nothing.
+    #[default]
+    Full,
+    /// The field, `offset` bytes behind byte `start` of the frame, holds the sum of the pseudo-header, folded and not
+    /// inverted. The device (or [`offload::split`](super::offload::split)) sums from `start` to the end, and puts the
+    /// inverted sum there. Every burst is left so, since each of its segments gets a checksum of its own.
+    Partial {
+        /// Where the transport header starts.
+        start: u16,
+        /// Where in it the checksum stands.
+        offset: u16,
+    },
 }
 
 /// Why a frame goes out.

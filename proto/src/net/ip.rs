@@ -12,10 +12,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::demux::tuple_bytes;
 use super::endpoint::Path;
-use super::{Cause, ChecksumState, Frame, IfaceId, Note, SocketId, Stack, TxFrame, route};
+use super::{Cause, ChecksumState, Frame, IfaceId, Note, SocketId, Stack, TxChecksum, TxFrame, route};
 use crate::tcp::{self, DropReason, Segment, Transmit, Verdict};
 use crate::time::Instant;
 use crate::wire::ip::protocol;
+use crate::wire::tcp::CHECKSUM_OFFSET;
 use crate::wire::{Ecn, Error, FourTuple, Header, frame, ip, ipv4, ipv6};
 
 impl Stack {
@@ -148,19 +149,33 @@ impl Stack {
         let Transmit { header, payload, segment_size, cause, .. } = transmit;
         let len: usize = payload.iter().map(Bytes::len).sum();
         let is_burst = segment_size > 0 && len > usize::from(segment_size);
-        // Whoever cuts a burst into segments computes their checksums; this one would be of no use.
-        let covered: &[Bytes] = if is_burst { &[] } else { &payload };
-        let tcp = header.to_bytes(ip.src(), ip.dst(), covered, self.sum);
+        let link = self.link_header(iface, &ip);
+        // Whoever cuts a burst into segments computes their checksums; one over the whole would be of no use.
+        let is_partial = is_burst || self.finishes_checksums(iface);
+        let (header, checksum) = if is_partial {
+            let tcp = header.to_bytes_partial(ip.src(), ip.dst(), len, self.sum);
+            let header = frame::emit(link.as_ref(), &ip, &tcp, len);
+            let start = u16::try_from(header.len() - tcp.len()).expect("headers are at most 128 bytes");
+            (header, TxChecksum::Partial { start, offset: CHECKSUM_OFFSET })
+        } else {
+            (frame::emit_tcp(link.as_ref(), &ip, &header, &payload, self.sum), TxChecksum::Full)
+        };
         let frame = TxFrame {
             iface,
-            header: frame::emit(self.link_header(iface, &ip).as_ref(), &ip, &tcp, len),
+            header,
             payload,
             gso_size: if is_burst { segment_size } else { 0 },
+            checksum,
             socket,
             cause: Cause::Tcp(cause),
             note,
         };
         self.resolve(frame, key.remote_ip, now)
+    }
+
+    /// True if the device below computes the checksum of what it sends.
+    fn finishes_checksums(&self, iface: IfaceId) -> bool {
+        self.ifaces.get(usize::from(iface.0)).is_some_and(|iface| iface.checksum_offload)
     }
 
     /// The IP header of a TCP segment.

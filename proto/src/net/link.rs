@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 
 use super::ip::ipv6_header;
 use super::neighbour::{Overdue, Question, Resolution};
-use super::{Cause, Cidr, Frame, IfaceId, Stack, TxFrame, route};
+use super::{Cause, Cidr, Frame, IfaceId, Stack, TxChecksum, TxFrame, route};
 use crate::tcp::{DropReason, Verdict};
 use crate::time::Instant;
 use crate::wire::arp::{Operation, Packet};
@@ -213,7 +213,16 @@ impl Stack {
 
 /// A frame without content.
 pub(super) fn bare(iface: IfaceId, cause: Cause) -> TxFrame {
-    TxFrame { iface, header: ArrayVec::new(), payload: ArrayVec::new(), gso_size: 0, socket: None, cause, note: None }
+    TxFrame {
+        iface,
+        header: ArrayVec::new(),
+        payload: ArrayVec::new(),
+        gso_size: 0,
+        checksum: TxChecksum::Full,
+        socket: None,
+        cause,
+        note: None,
+    }
 }
 
 /// Fills in where an Ethernet frame goes.

@@ -38,7 +38,7 @@ pub(crate) mod wheel;
 pub use config::{Cidr, HostConfig, IfaceConfig, IfaceId, InitialSequence, SocketId, StackConfig};
 pub use counters::{Counters, Population};
 pub use error::{Event, SocketError};
-pub use frame::{Cause, ChecksumState, Frame, Note, TxFrame};
+pub use frame::{Cause, ChecksumState, Frame, Note, TxChecksum, TxFrame};
 pub use sysctl::{SYSCTLS, Sysctl, SysctlError};
 
 use alloc::collections::VecDeque;

@@ -211,7 +211,7 @@ const MAX_NEIGHBOURS: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Cause;
+    use crate::net::{Cause, TxChecksum};
     use arrayvec::ArrayVec;
 
     const IFACE: IfaceId = IfaceId(0);
@@ -230,6 +230,7 @@ mod tests {
             header: ArrayVec::from_iter([mark]),
             payload: ArrayVec::new(),
             gso_size: 0,
+            checksum: TxChecksum::Full,
             socket: None,
             cause: Cause::EchoReply,
             note: None,

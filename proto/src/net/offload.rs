@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{ChecksumState, Frame, TxFrame};
+use super::{ChecksumState, Frame, TxChecksum, TxFrame};
 use crate::time::{Duration, Instant};
 use crate::wire::checksum::SumFn;
 use crate::wire::frame::{self, Link};
@@ -20,8 +20,10 @@ use crate::wire::{Flags, ip, ipv4, ipv6};
 pub fn split(frame: &TxFrame, link: Link, sum: SumFn) -> Split<'_> {
     let total: usize = frame.payload.iter().map(Bytes::len).sum();
     let size = usize::from(frame.gso_size);
-    let headers = if size == 0 || total <= size { None } else { frame::Tcp::parse_header(link, &frame.header).ok() };
-    let size = if headers.is_some() { size } else { total.max(1) };
+    let is_burst = size != 0 && total > size;
+    let is_unfinished = is_burst || frame.checksum != TxChecksum::Full;
+    let headers = if is_unfinished { frame::Tcp::parse_header(link, &frame.header).ok() } else { None };
+    let size = if is_burst && headers.is_some() { size } else { total.max(1) };
     let pieces = total.div_ceil(size).max(1);
     Split {
         headers,
@@ -40,7 +42,7 @@ pub fn split(frame: &TxFrame, link: Link, sum: SumFn) -> Split<'_> {
 /// The pieces of a frame, in order; all of them share one buffer.
 #[derive(Debug)]
 pub struct Split<'a> {
-    /// The headers of the burst; `None` for a frame that goes as it is.
+    /// The headers of the burst, or of a segment without its checksum; `None` for a frame that goes as it is.
     headers: Option<frame::Tcp>,
     sum: SumFn,
     size: usize,
@@ -371,6 +373,7 @@ mod tests {
             header: frame::emit_tcp(link_header(link, &ip).as_ref(), &ip, tcp, payload, portable),
             payload: payload.iter().cloned().collect(),
             gso_size,
+            checksum: TxChecksum::Full,
             socket: None,
             cause: Cause::Tcp(tcp::Cause::Data),
             note: None,

@@ -84,7 +84,7 @@ mod tests {
 
     fn iface(addrs: &[(&str, u8)]) -> IfaceConfig {
         let addrs = addrs.iter().map(|&(addr, prefix)| Cidr { addr: addr.parse().unwrap(), prefix }).collect();
-        IfaceConfig { mac: None, mtu: 1500, addrs, max_burst: 0 }
+        IfaceConfig { mac: None, mtu: 1500, addrs, max_burst: 0, checksum_offload: false }
     }
 
     fn ifaces() -> Vec<IfaceConfig> {

@@ -53,6 +53,11 @@ impl Sum {
         !u16::from_be(fold(self.total))
     }
 
+    /// The sum itself, folded and not inverted: what stands in the checksum field of a packet that a device finishes.
+    pub fn partial(self) -> u16 {
+        u16::from_be(fold(self.total))
+    }
+
     /// True if what was summed, its checksum field included, is valid.
     pub fn is_valid(self) -> bool {
         fold(self.total) == 0xffff

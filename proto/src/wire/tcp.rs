@@ -39,6 +39,8 @@ pub struct Header {
 pub const MIN_HEADER_LEN: usize = 20;
 /// The length of a header with all the options that it can carry.
 pub const MAX_HEADER_LEN: usize = 60;
+/// Where in the header its checksum stands.
+pub const CHECKSUM_OFFSET: u16 = 16;
 
 impl Header {
     /// The header of a segment between these addresses, and where its payload starts. The checksum is verified with
@@ -81,9 +83,34 @@ impl Header {
         sum: SumFn,
     ) -> ArrayVec<u8, MAX_HEADER_LEN> {
         let options = self.options.to_bytes();
-        let header_len = MIN_HEADER_LEN + options.len();
-        let words = u16::try_from(header_len / 4).expect("at most 15 words");
-        let mut raw = Raw {
+        let mut raw = self.to_raw(options.len());
+        let len = MIN_HEADER_LEN + options.len() + payload.iter().map(|part| part.as_ref().len()).sum::<usize>();
+        //= 9293/MUST-2
+        let start = Sum::pseudo_header(sum, src, dst, protocol::TCP, len).with(raw.as_bytes()).with(&options);
+        raw.checksum = U16::new(start.with_all(payload).checksum());
+        concat(&raw, &options)
+    }
+
+    /// As `to_bytes` for a device that finishes the checksum: its field has the sum of the pseudo-header alone, and
+    /// `payload_len` bytes will follow.
+    pub fn to_bytes_partial(
+        &self,
+        src: IpAddr,
+        dst: IpAddr,
+        payload_len: usize,
+        sum: SumFn,
+    ) -> ArrayVec<u8, MAX_HEADER_LEN> {
+        let options = self.options.to_bytes();
+        let mut raw = self.to_raw(options.len());
+        let len = MIN_HEADER_LEN + options.len() + payload_len;
+        raw.checksum = U16::new(Sum::pseudo_header(sum, src, dst, protocol::TCP, len).partial());
+        concat(&raw, &options)
+    }
+
+    /// The fixed part, its checksum still zero.
+    fn to_raw(&self, options_len: usize) -> Raw {
+        let words = u16::try_from((MIN_HEADER_LEN + options_len) / 4).expect("at most 15 words");
+        Raw {
             src_port: U16::new(self.src_port),
             dst_port: U16::new(self.dst_port),
             seq: U32::new(self.seq.0),
@@ -92,16 +119,7 @@ impl Header {
             window: U16::new(self.window),
             checksum: U16::ZERO,
             urgent: U16::new(self.urgent),
-        };
-        let len = header_len + payload.iter().map(|part| part.as_ref().len()).sum::<usize>();
-        //= 9293/MUST-2
-        let start = Sum::pseudo_header(sum, src, dst, protocol::TCP, len).with(raw.as_bytes()).with(&options);
-        raw.checksum = U16::new(start.with_all(payload).checksum());
-        let mut bytes = ArrayVec::new();
-        for part in [raw.as_bytes(), &options] {
-            bytes.try_extend_from_slice(part).expect("20 bytes and at most 40 of options");
         }
-        bytes
     }
 
     /// Rewrites the fixed part of the header that `segment` starts with, all but its ports, to what `self` says, and
@@ -123,6 +141,15 @@ impl Header {
     pub fn header_len(&self) -> usize {
         MIN_HEADER_LEN + self.options.to_bytes().len()
     }
+}
+
+/// A whole header.
+fn concat(raw: &Raw, options: &[u8]) -> ArrayVec<u8, MAX_HEADER_LEN> {
+    let mut bytes = ArrayVec::new();
+    for part in [raw.as_bytes(), options] {
+        bytes.try_extend_from_slice(part).expect("20 bytes and at most 40 of options");
+    }
+    bytes
 }
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]

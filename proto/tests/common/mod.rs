@@ -76,7 +76,7 @@ pub fn iface(kind: Kind, n: u8, max_burst: u32) -> IfaceConfig {
         Cidr { addr: IpAddr::from([192, 168, 131, n]), prefix: 24 },
         Cidr { addr: IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(n)]), prefix: 64 },
     ];
-    IfaceConfig { mac, mtu: 1500, addrs, max_burst }
+    IfaceConfig { mac, mtu: 1500, addrs, max_burst, checksum_offload: false }
 }
 
 impl Pair {
@@ -85,16 +85,27 @@ impl Pair {
     }
 
     pub fn with(kind: Kind, config: &StackConfig, max_burst: u32) -> Self {
+        Pair::on(config, [132, 138].map(|n| iface(kind, n, max_burst)))
+    }
+
+    /// Over devices that finish checksums.
+    pub fn with_offload(kind: Kind, max_burst: u32) -> Self {
+        let offload = |n| IfaceConfig { checksum_offload: true, ..iface(kind, n, max_burst) };
+        Pair::on(&StackConfig::default(), [132, 138].map(offload))
+    }
+
+    fn on(config: &StackConfig, [of_a, of_b]: [IfaceConfig; 2]) -> Self {
         let now = Instant::ZERO + Duration::from_secs(1);
         let mut stacks = [1, 2].map(|seed| Stack::new(config.clone(), [seed; 32], now)).into_iter();
         let (mut a, mut b) = (stacks.next().unwrap(), stacks.next().unwrap());
-        a.add_interface(iface(kind, 132, max_burst));
-        b.add_interface(iface(kind, 138, max_burst));
+        let link = if of_a.mac.is_some() { Link::Ethernet } else { Link::Ip };
+        a.add_interface(of_a);
+        b.add_interface(of_b);
         Pair {
             now,
             a,
             b,
-            link: if kind == Kind::Ethernet { Link::Ethernet } else { Link::Ip },
+            link,
             mtu: 1500,
             wire: VecDeque::new(),
             log: Vec::new(),

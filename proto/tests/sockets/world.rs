@@ -43,7 +43,13 @@ impl World {
                 Cidr { addr: IpAddr::from([10, 0, 0, last]), prefix: 24 },
                 Cidr { addr: IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(last)]), prefix: 64 },
             ];
-            stack.add_interface(IfaceConfig { mac: None, mtu: 1500, addrs, max_burst: 65_536 });
+            stack.add_interface(IfaceConfig {
+                mac: None,
+                mtu: 1500,
+                addrs,
+                max_burst: 65_536,
+                checksum_offload: false,
+            });
             Host { sockets: Sockets::new(stack, 100), now, last, wakes: Vec::new() }
         };
         World { a: host(1), b: host(2), wire: VecDeque::new(), log: Vec::new(), cut: false }

@@ -54,7 +54,7 @@ impl Host {
         let mut stack = Stack::new(config, [seed; 32], now);
         let prefix = if key.local_ip.is_ipv4() { 24 } else { 64 };
         let addrs = vec![Cidr { addr: key.local_ip, prefix }];
-        let iface = stack.add_interface(IfaceConfig { mac: None, mtu, addrs, max_burst: 0 });
+        let iface = stack.add_interface(IfaceConfig { mac: None, mtu, addrs, max_burst: 0, checksum_offload: false });
         Host { stack, iface, key, listener: None, socket: None }
     }
 
