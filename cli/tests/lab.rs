@@ -132,6 +132,21 @@ fn comments_are_written_as_asked() {
     assert_eq!(comments("none"), (false, false, false));
 }
 
+/// Nothing has to be guessed about our own stack, and nobody is counted in the wrong number.
+#[test]
+fn what_our_own_stack_knows_is_told_exactly() {
+    for scene in tidegate_lab::scenario::ALL {
+        for more in [&[][..], &["--no-merge"]] {
+            let text = printed(&[&["lab", scene.name], more].concat());
+            for wrong in
+                ["inferred from outside", " 1 segments", " 1 bytes", " 0ns.", "in 0ns", "1 times", " 0 more from"]
+            {
+                assert!(!text.contains(wrong), "{} {more:?}: {wrong}", scene.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn json_is_one_versioned_object_a_line() {
     let text = printed(&["lab", "--json", "--downloads", "1"]);

@@ -106,7 +106,7 @@ sentences! {
         "第三步：A向B给出确认，ACK = 1，seq = x + 1，ack = y + 1。tcpdump采用相对量的表示方法，ack 1 实际上是 {y} + 1 = {y1}。A已进入{established}状态；B收到后也进入该状态。";
     RELATIVE: "From here on numbers are relative, as tcpdump prints them: A's count from x, B's from y; 1 is the first byte of data.",
         "以下的序号都是相对量，与tcpdump的显示相同：A的从x算起，B的从y算起，1是第一个数据字节。";
-    OFFERS: "Both offer: {list}.", "双方约定：{list}。";
+    OFFERS: "Both offer: {list}.", "双方各自通告：{list}。";
     OFFER_MSS: "MSS {a} (A) and {b} (B)", "MSS为{a}(A)和{b}(B)";
     OFFER_SCALE: "window scale {a} and {b} (from here on A's win counts times {fa}, B's times {fb})",
         "窗口扩大因子{a}和{b}（此后A的窗口乘以{fa}，B的乘以{fb}）";

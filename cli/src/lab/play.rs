@@ -48,8 +48,17 @@ pub(super) struct Play<'a> {
     error: Option<io::Error>,
     /// A's connections: when each was established.
     established: Vec<(FourTuple, Instant)>,
-    /// Of these, the ones that began to close in this event.
-    closing: Vec<(FourTuple, Instant)>,
+    /// Of these, the ones that have begun to close.
+    closing: Vec<Closing>,
+}
+
+/// A connection that has begun to close; over half of it, data may still flow.
+struct Closing {
+    /// As A names it.
+    key: FourTuple,
+    established: Instant,
+    /// Bytes that the end that sent the most had sent when it was asked.
+    sent: u64,
 }
 
 impl<'a> Play<'a> {
@@ -179,7 +188,8 @@ impl<'a> Play<'a> {
         }
         if change.host == self.a.host && change.from == State::Established {
             let known = self.established.iter().position(|(key, _)| *key == change.key);
-            self.closing.extend(known.map(|at| self.established.swap_remove(at)));
+            let known = known.map(|at| self.established.swap_remove(at));
+            self.closing.extend(known.map(|(key, established)| Closing { key, established, sent: 0 }));
         }
         match &self.json {
             Some(json) => writeln!(self.out, "{}", json.state(change)),
@@ -188,7 +198,8 @@ impl<'a> Play<'a> {
     }
 
     /// Asks the end that has sent the most what limited it, while its connection is still there to be asked.
-    fn ask_for_limits(&mut self, world: &World, key: FourTuple, since: Instant) {
+    fn ask_for_limits(&mut self, world: &World, closing: &mut Closing) {
+        let key = closing.key;
         let hosts = world.hosts().map(|host| match host == self.a.host {
             true => (host, key, End::A),
             false => (host, key.reversed(), End::B),
@@ -200,9 +211,10 @@ impl<'a> Play<'a> {
             Some((end, stack.info(socket, world.now())?))
         });
         if let Some((end, info)) = infos.max_by_key(|(_, info)| info.bytes_sent)
-            && info.bytes_sent > u64::from(info.snd_mss)
+            && info.bytes_sent > closing.sent.max(u64::from(info.snd_mss))
         {
-            let limits = Limits::from_info(end, &info, world.now().since(since));
+            closing.sent = info.bytes_sent;
+            let limits = Limits::from_info(end, &info, world.now().since(closing.established));
             self.explainer.set_limits(key.local(), key.remote(), limits);
         }
     }
@@ -238,9 +250,19 @@ impl Observer for Play<'_> {
     }
 
     fn after_event(&mut self, world: &World) {
-        for (key, since) in std::mem::take(&mut self.closing) {
-            self.ask_for_limits(world, key, since);
+        if self.closing.is_empty() {
+            return;
         }
+        let mut closing = std::mem::take(&mut self.closing);
+        for connection in &mut closing {
+            self.ask_for_limits(world, connection);
+        }
+        // Behind the other end's FIN nothing can come.
+        let a = world.stack(self.a.host);
+        closing.retain(|c| {
+            !matches!(a.state_of(&c.key), State::TimeWait | State::LastAck | State::Closed | State::Listen)
+        });
+        self.closing = closing;
     }
 }
 
