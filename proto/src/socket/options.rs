@@ -14,6 +14,9 @@ use crate::tcp::{Config, State, TcpInfo};
 use crate::time::{Duration, Instant};
 
 /// An option.
+///
+/// SO_REUSEPORT lets sockets bind to one port; a second listener for the same address is refused all the same, since
+/// the stack does not spread connections over several.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[expect(missing_docs, reason = "the names are Linux's, without their prefix where that leaves them clear")]
 pub enum Opt {

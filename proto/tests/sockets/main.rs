@@ -7,6 +7,8 @@ mod edges;
 mod ending;
 mod opening;
 mod options;
+mod properties;
 mod readiness;
+mod unreachable;
 mod urgent;
 mod world;
