@@ -102,7 +102,7 @@ impl Teller<'_> {
                     let line = columns.draw(rung);
                     out += &if rung.unusual { self.warn(&line) } else { line };
                 }
-                out.push('\n');
+                out += if text.is_empty() { "" } else { "\n" };
             }
             out += &text;
         }

@@ -297,8 +297,10 @@ sentences! {
     ROW_2MSL: "after 2 x MSL: TCB deleted", "经过2MSL：撤销TCB";
     STEP_CROSSED: "Both FINs were under way at once: A's at seq = {a}, B's at seq = {b}, and neither confirms the other. Each end goes from {fin_wait_1} to {closing}, and when its FIN is confirmed to {time_wait}, where it waits for 2 x MSL.",
         "双方的FIN同时在途：A的 seq = {a}，B的 seq = {b}，都没有确认对方。两端都从{fin_wait_1}进入{closing}，自己的FIN被确认后进入{time_wait}，等待2MSL。";
-    FIN_AGAIN: "FIN was sent again {n}: it, or its acknowledgement, was lost. A FIN that arrives in {time_wait} restarts the 2 x MSL timer.",
-        "FIN被重传{n}：它或对它的确认丢失了。在{time_wait}状态收到FIN会重新启动2MSL计时器。";
+    FIN_AGAIN: "FIN was sent again {n}: it, or its acknowledgement, was lost.",
+        "FIN被重传{n}：它或对它的确认丢失了。";
+    FIN_AGAIN_LATE: "When {q}'s FIN comes again, {p} is still there, in {time_wait}: it acknowledges once more and restarts the 2 x MSL timer.",
+        "{q}的FIN再次到达时，{p}还在{time_wait}状态：再次确认，并重新启动2MSL计时器。";
     HALF_CLOSED: "{p} closed (FIN at seq = u = {u}), {q} did not: the capture ends with the connection half closed.",
         "{p}已关闭（FIN的 seq = u = {u}），{q}没有：抓包结束时连接处于半关闭状态。";
     CLOSING_UNSEEN: "Both ends sent FIN, but not every acknowledgement was captured: the end of the release is not proven.",

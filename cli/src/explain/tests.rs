@@ -559,6 +559,7 @@ fn a_repeated_syn_asks_for_its_answer_again() {
          1.010 B [S.], seq 5000, ack 1001, win 64000, options [mss 1460,wscale 7], length 0
          1.011 A [.], ack 1, win 500, length 0");
     assert_eq!(kinds(&report)[2..4], [Kind::Again(Again::Syn), Kind::Again(Again::Asked)]);
+    assert_eq!(report.handshake, None, "which SYN-ACK was answered is unclear");
     let told = english(&report);
     assert!(told.contains("B sent 1 segment again because A's SYN came once more"), "{told}");
     assert!(!told.contains("64000 x 128"), "the window of a SYN is never scaled");
@@ -635,4 +636,13 @@ mod told {
         assert_eq!(report.sent.a.srtt, Some(Duration::from_micros(140)));
         assert!(english(&report).contains("as A measured it itself, waiting for answers included: 140us."));
     }
+}
+
+#[test]
+fn a_capture_that_begins_in_the_middle_assumes_an_open_connection() {
+    let report = one("1.0 A [.], seq 1:11, ack 1, win 9, length 10
+        1.1 B [R], seq 1, win 0, length 0");
+    let told = render::flow(&report, Style::default());
+    assert!(told.contains("ESTABLISHED *  |                       "), "{told}");
+    assert!(!told.contains("\n\n\n"), "{told}");
 }

@@ -23,6 +23,10 @@ impl Teller<'_> {
         if phase == Phase::Establishment && self.report.start == Start::Syn {
             rungs.push(self.listen_rung());
         }
+        if phase == Phase::Transfer && self.report.start == Start::Middle && !rows.is_empty() {
+            let open = self.marked(State::Established);
+            rungs.push(Rung { a: open.clone(), b: open, ..Rung::default() });
+        }
         for row in &rows {
             match row {
                 Row::Step(step) => {

@@ -32,6 +32,10 @@ impl Teller<'_> {
                 out += &self
                     .sentence(&say::FIN_AGAIN, &joined(&states, &[("n", &self.times(report.release.resent.into()))]));
             }
+            if report.release.second_resent > 0 && report.outcome == Outcome::Closed {
+                out +=
+                    &self.sentence(&say::FIN_AGAIN_LATE, &joined(&states, &[("p", &name(p)), ("q", &name(p.peer()))]));
+            }
         }
         let none: &[(&str, &dyn Display)] = &[];
         match report.outcome {

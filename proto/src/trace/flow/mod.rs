@@ -119,6 +119,8 @@ pub struct Flow {
     /// Rows are kept only where somebody will draw them.
     ladder: Option<Box<Ladder>>,
     marks: Marks,
+    /// The SYN-ACK came twice before it was answered: which of them was, nobody can tell (Karn's rule).
+    answered_unclear: bool,
     guesses: Pair<Guess>,
     reset: Option<Reset>,
     release: Release,
@@ -165,6 +167,8 @@ pub struct Release {
     pub simultaneous: bool,
     /// FINs that were sent again.
     pub resent: u32,
+    /// Of these, the FINs of the end that closed second: the other one answered them from TIME-WAIT, if it was there.
+    pub second_resent: u32,
 }
 
 /// The first lines of an HTTP exchange.
@@ -204,6 +208,7 @@ impl Flow {
             track: Track::new(start),
             ladder: detailed.then(Box::default),
             marks: Marks::default(),
+            answered_unclear: false,
             guesses: Pair::default(),
             reset: None,
             release: Release::default(),
@@ -304,6 +309,7 @@ impl Flow {
         match placed.kind {
             Kind::Syn | Kind::Again(Again::Syn) if marks.syn_ack.is_none() => marks.syn = Some(at),
             Kind::SynAck => marks.syn_ack = marks.syn_ack.or(Some(at)),
+            Kind::Again(Again::SynAck | Again::Asked) => self.answered_unclear |= marks.third.is_none(),
             _ => {}
         }
         if from == End::A && marks.syn_ack.is_some() && !record.header.flags.any(Flags::SYN | Flags::RST) {
@@ -346,6 +352,7 @@ impl Flow {
                 }
                 if fin && matches!(placed.kind, Kind::Again(_)) {
                     release.resent += 1;
+                    release.second_resent += u32::from(from != first);
                 }
             }
         }
@@ -399,7 +406,7 @@ impl Flow {
 
     /// How long B, and how long A, took to answer in the handshake, as seen where the capture was taken.
     fn handshake(&self) -> Option<(Duration, Duration)> {
-        if self.track.is_simultaneous_open() {
+        if self.track.is_simultaneous_open() || self.answered_unclear {
             return None;
         }
         let Marks { syn: Some(syn), syn_ack: Some(syn_ack), third: Some(third), .. } = self.marks else { return None };
