@@ -176,7 +176,7 @@ proptest! {
         let burst = TxFrame {
             iface: IfaceId(0),
             header: frame::emit_tcp(Some(&link), &ip, &tcp, &[&payload], portable),
-            payload: [payload.clone()].into_iter().collect(),
+            payload: payload.clone().into(),
             gso_size,
             checksum: TxChecksum::Full,
             socket: None,

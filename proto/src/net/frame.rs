@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use bytes::Bytes;
 
 use super::{IfaceId, SocketId};
-use crate::tcp::{self, Connection, State};
+use crate::tcp::{self, Connection, Payload, State};
 use crate::time::{Duration, Instant};
 
 /// One frame from a device.
@@ -44,7 +44,7 @@ pub struct TxFrame {
     /// Link, IP and TCP headers.
     pub header: ArrayVec<u8, 128>,
     /// The payload, in order.
-    pub payload: ArrayVec<Bytes, 16>,
+    pub payload: Payload,
     /// Payload bytes per wire segment, or 0 for a frame that is one segment or no TCP at all.
     pub gso_size: u16,
     /// What is left to do for the transport checksum.

@@ -98,8 +98,7 @@ impl Stack {
 
     fn send_echo_reply(&mut self, iface: IfaceId, ip: &ip::Header, reply: &[u8], data: Bytes, now: Instant) {
         let header = frame::emit(self.link_header(iface, ip).as_ref(), ip, reply, data.len());
-        let payload = [data].into_iter().collect();
-        let frame = TxFrame { header, payload, ..bare(iface, Cause::EchoReply) };
+        let frame = TxFrame { header, payload: data.into(), ..bare(iface, Cause::EchoReply) };
         self.counters.icmp_in_echos += 1;
         if let Some(frame) = self.resolve(frame, ip.dst(), now) {
             self.queue(frame);

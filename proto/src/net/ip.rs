@@ -7,13 +7,12 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use arrayvec::ArrayVec;
 use bytes::{Bytes, BytesMut};
 
 use super::demux::tuple_bytes;
 use super::endpoint::Path;
 use super::{Cause, ChecksumState, Frame, IfaceId, Note, SocketId, Stack, TxChecksum, TxFrame, route};
-use crate::tcp::{self, DropReason, Segment, Transmit, Verdict};
+use crate::tcp::{self, DropReason, Payload, Segment, Transmit, Verdict};
 use crate::time::Instant;
 use crate::wire::ip::protocol;
 use crate::wire::tcp::CHECKSUM_OFFSET;
@@ -123,7 +122,7 @@ impl Stack {
             self.counters.out_no_routes += 1;
             return;
         };
-        let transmit = Transmit { header, payload: ArrayVec::new(), segment_size: 0, ecn: Ecn::NotEct, cause };
+        let transmit = Transmit { header, payload: Payload::NONE, segment_size: 0, ecn: Ecn::NotEct, cause };
         if let Some(frame) = self.send_segment(&path, key, transmit, None, None, now) {
             self.queue(frame);
         }
@@ -147,7 +146,7 @@ impl Stack {
         };
         let ip = self.tcp_ip_header(path, key, &transmit);
         let Transmit { header, payload, segment_size, cause, .. } = transmit;
-        let len: usize = payload.iter().map(Bytes::len).sum();
+        let len = payload.byte_len();
         let is_burst = segment_size > 0 && len > usize::from(segment_size);
         let link = self.link_header(iface, &ip);
         // Whoever cuts a burst into segments computes their checksums; one over the whole would be of no use.
@@ -204,8 +203,8 @@ impl Stack {
     /// A segment to one of our own addresses arrives there without a device: at the next poll.
     fn loop_back(&mut self, key: &FourTuple, transmit: Transmit) {
         let Transmit { header, payload, segment_size, ecn, .. } = transmit;
-        let len: usize = payload.iter().map(Bytes::len).sum();
-        let payload = match payload.as_slice() {
+        let len = payload.byte_len();
+        let payload = match &*payload {
             [] => Bytes::new(),
             [one] => one.clone(),
             parts => {

@@ -11,7 +11,7 @@ use arrayvec::ArrayVec;
 use super::ip::ipv6_header;
 use super::neighbour::{Overdue, Question, Resolution};
 use super::{Cause, Cidr, Frame, IfaceId, Stack, TxChecksum, TxFrame, route};
-use crate::tcp::{DropReason, Verdict};
+use crate::tcp::{DropReason, Payload, Verdict};
 use crate::time::Instant;
 use crate::wire::arp::{Operation, Packet};
 use crate::wire::eth::{self, MacAddr};
@@ -216,7 +216,7 @@ pub(super) fn bare(iface: IfaceId, cause: Cause) -> TxFrame {
     TxFrame {
         iface,
         header: ArrayVec::new(),
-        payload: ArrayVec::new(),
+        payload: Payload::NONE,
         gso_size: 0,
         checksum: TxChecksum::Full,
         socket: None,

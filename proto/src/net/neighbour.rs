@@ -212,6 +212,7 @@ const MAX_NEIGHBOURS: usize = 1024;
 mod tests {
     use super::*;
     use crate::net::{Cause, TxChecksum};
+    use crate::tcp::Payload;
     use arrayvec::ArrayVec;
 
     const IFACE: IfaceId = IfaceId(0);
@@ -228,7 +229,7 @@ mod tests {
         Some(TxFrame {
             iface: IFACE,
             header: ArrayVec::from_iter([mark]),
-            payload: ArrayVec::new(),
+            payload: Payload::NONE,
             gso_size: 0,
             checksum: TxChecksum::Full,
             socket: None,

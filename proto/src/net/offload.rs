@@ -18,7 +18,7 @@ use crate::wire::{Flags, ip, ipv4, ipv6};
 /// The frames that go on the wire for `frame`: itself, or one for every `gso_size` bytes of its payload, each with its
 /// own lengths, sequence number, flags and checksums. A frame that is no TCP stays in one piece.
 pub fn split(frame: &TxFrame, link: Link, sum: SumFn) -> Split<'_> {
-    let total: usize = frame.payload.iter().map(Bytes::len).sum();
+    let total = frame.payload.byte_len();
     let size = usize::from(frame.gso_size);
     let is_burst = size != 0 && total > size;
     let is_unfinished = is_burst || frame.checksum != TxChecksum::Full;
@@ -371,7 +371,7 @@ mod tests {
         TxFrame {
             iface: IfaceId(0),
             header: frame::emit_tcp(link_header(link, &ip).as_ref(), &ip, tcp, payload, portable),
-            payload: payload.iter().cloned().collect(),
+            payload: payload.to_vec().into(),
             gso_size,
             checksum: TxChecksum::Full,
             socket: None,

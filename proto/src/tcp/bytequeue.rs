@@ -5,6 +5,7 @@
 //! Out: reference-counted slices at any position, copies from the front, and what the memory truly costs.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::iter;
@@ -12,6 +13,7 @@ use core::iter;
 use arrayvec::ArrayVec;
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::Payload;
 use crate::wire::Pos;
 
 /// Bytes `[start, end)` of a stream, in pieces of whatever size they came in.
@@ -100,17 +102,26 @@ impl<const SLAB: usize> ByteQueue<SLAB> {
 
     /// The bytes `[at, at + len)`, or as many of them as are queued, as references. If more than `N` pieces hold them,
     /// the last of the `N` is a copy of the rest.
-    pub fn slices<const N: usize>(&mut self, at: Pos, len: usize) -> ArrayVec<Bytes, N> {
+    pub fn slices<const N: usize>(&mut self, at: Pos, len: usize) -> Payload {
         let end = self.end.min(at + len as u64);
         if end > self.tail_start() {
             self.freeze_tail();
         }
         let first = self.pieces.partition_point(|piece| piece.end() <= at);
+        match self.pieces.get(first) {
+            None => Payload::NONE,
+            Some(piece) if end <= piece.end() => piece.part(at, end).into(),
+            Some(_) => self.gather::<N>(first, at, end),
+        }
+    }
+
+    /// As [`slices`](Self::slices), over several pieces from the one with index `first` on.
+    fn gather<const N: usize>(&self, first: usize, at: Pos, end: Pos) -> Payload {
         let mut parts =
             self.pieces.range(first..).map(|piece| piece.part(at, end)).take_while(|part| !part.is_empty()).peekable();
-        let mut slices = ArrayVec::new();
+        let mut slices = Vec::new();
         while let Some(part) = parts.next() {
-            if slices.remaining_capacity() > 1 || parts.peek().is_none() {
+            if slices.len() + 1 < N || parts.peek().is_none() {
                 slices.push(part);
                 continue;
             }
@@ -118,7 +129,7 @@ impl<const SLAB: usize> ByteQueue<SLAB> {
             parts.by_ref().for_each(|part| rest.extend_from_slice(&part));
             slices.push(rest.freeze());
         }
-        slices
+        slices.into()
     }
 
     /// Copies bytes from the front into `out` and returns how many; they stay queued.
@@ -292,7 +303,6 @@ impl<const SLAB: usize> fmt::Debug for ByteQueue<SLAB> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
     use std::hash::DefaultHasher;
 

@@ -19,6 +19,7 @@ mod keepalive;
 pub(crate) mod open;
 mod output;
 pub mod paws;
+mod payload;
 #[cfg(test)]
 mod play;
 pub mod ranges;
@@ -37,6 +38,7 @@ pub mod timer;
 pub use cause::{AckCause, Cause, ResetCause, RetransmitCause};
 pub use config::Config;
 pub use info::{Inspection, TcpInfo};
+pub use payload::Payload;
 pub use segment::{DropReason, Segment, Transmit, Verdict};
 pub use state::State;
 pub use timer::Timer;

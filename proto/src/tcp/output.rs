@@ -4,15 +4,12 @@
 //! In: both halves of a connection, and how much the owner can take.
 //! Out: one burst, the most urgent first: RST, SYN, what was lost, new data, FIN, probes, acknowledgements.
 
-use arrayvec::ArrayVec;
-use bytes::Bytes;
-
 use super::inflight::Run;
 use super::open::{advertised_mss, syn_options, syn_window, ts_clock};
 use super::snd::Allowance;
 use super::state::{Live, Opening, Shape};
 use super::stats::Limit;
-use super::{Cause, Common, Connection, Reset, RetransmitCause, Timer, Transmit, TxLimit};
+use super::{Cause, Common, Connection, Payload, Reset, RetransmitCause, Timer, Transmit, TxLimit};
 use crate::time::Instant;
 use crate::wire::{Ecn, Flags, Header, Options, Pos, Timestamps};
 
@@ -46,7 +43,7 @@ impl Opening {
             options: syn_options(&c.cfg, &c.key, ts_clock(now, c.ts_offset)),
             ..c.header()
         };
-        Some(c.count(Transmit { header, payload: ArrayVec::new(), segment_size: 0, ecn: Ecn::NotEct, cause }))
+        Some(c.count(Transmit { header, payload: Payload::NONE, segment_size: 0, ecn: Ecn::NotEct, cause }))
     }
 }
 
@@ -104,7 +101,7 @@ impl Live {
             ..c.header()
         };
         self.rcv.on_ack_sent(self.rcv.edge);
-        Some(Transmit { header, payload: ArrayVec::new(), segment_size: 0, ecn: Ecn::NotEct, cause })
+        Some(Transmit { header, payload: Payload::NONE, segment_size: 0, ecn: Ecn::NotEct, cause })
     }
 
     /// What is held lost goes again, as much as the congestion window lets into the network.
@@ -176,7 +173,7 @@ impl Live {
         let end = start + 1;
         snd.inflight.push(Run { start, end, size: snd.mss, fin: true, sent: now, retransmits: 0, lost: false });
         snd.on_new_data_sent(end, false, now);
-        Some(self.segment(c, now, start, Flags::FIN, ArrayVec::new(), 0, Cause::Fin))
+        Some(self.segment(c, now, start, Flags::FIN, Payload::NONE, 0, Cause::Fin))
     }
 
     /// A segment with an old number and nothing in it, which the peer must answer.
@@ -184,12 +181,12 @@ impl Live {
         if core::mem::take(&mut self.snd.probe_due) {
             // Like Linux: SND.UNA-1, so that no byte is spent on a window that is closed.
             let cause = Cause::WindowProbe(self.snd.rtt.backoff());
-            return Some(self.segment(c, now, self.snd.una - 1, Flags::NONE, ArrayVec::new(), 0, cause));
+            return Some(self.segment(c, now, self.snd.una - 1, Flags::NONE, Payload::NONE, 0, cause));
         }
         if core::mem::take(&mut self.keepalive_due) {
             //= 9293/SHLD-12
             let cause = Cause::KeepAlive(self.keepalives);
-            return Some(self.segment(c, now, self.snd.nxt - 1, Flags::NONE, ArrayVec::new(), 0, cause));
+            return Some(self.segment(c, now, self.snd.nxt - 1, Flags::NONE, Payload::NONE, 0, cause));
         }
         None
     }
@@ -200,7 +197,7 @@ impl Live {
         //= 9293/MUST-59
         let cause = self.rcv.acks.due(now)?;
         let at = self.snd.acceptable_seq();
-        Some(self.segment(c, now, at, Flags::NONE, ArrayVec::new(), 0, Cause::Ack(cause)))
+        Some(self.segment(c, now, at, Flags::NONE, Payload::NONE, 0, Cause::Ack(cause)))
     }
 
     /// A segment at `at`: acknowledges, offers a window, and carries every option that is agreed.
@@ -211,7 +208,7 @@ impl Live {
         now: Instant,
         at: Pos,
         flags: Flags,
-        payload: ArrayVec<Bytes, 16>,
+        payload: Payload,
         size: u16,
         cause: Cause,
     ) -> Transmit {
@@ -314,7 +311,7 @@ impl Common {
             ..self.header()
         };
         let cause = Cause::Reset(reset.cause);
-        self.count(Transmit { header, payload: ArrayVec::new(), segment_size: 0, ecn: Ecn::NotEct, cause })
+        self.count(Transmit { header, payload: Payload::NONE, segment_size: 0, ecn: Ecn::NotEct, cause })
     }
 
     /// Counts what goes out.

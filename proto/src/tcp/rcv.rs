@@ -102,7 +102,8 @@ impl ReceiveHalf {
 
     /// The SACK blocks of the next acknowledgement, `room` of them at the most: D-SACK first, then the newest.
     pub(super) fn sack_blocks(&self, room: usize) -> ArrayVec<SackBlock, 4> {
-        if !self.sack {
+        // Nearly always there is nothing to report.
+        if !self.sack || (self.dsack.is_none() && self.queue.ooo_ranges().is_empty()) {
             return ArrayVec::new();
         }
         //= 2018#4

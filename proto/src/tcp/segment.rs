@@ -4,10 +4,9 @@
 //! In: a parsed segment from the stack.
 //! Out: a verdict on it; bursts to send.
 
-use arrayvec::ArrayVec;
 use bytes::Bytes;
 
-use super::Cause;
+use super::{Cause, Payload};
 use crate::wire::{Ecn, Flags, Header};
 
 /// One arriving segment: parsed, checksum verified, payload still in the device's buffer.
@@ -44,7 +43,7 @@ pub struct Transmit {
     /// The header; the stack fills in checksums, a device that splits advances the sequence number.
     pub header: Header,
     /// The payload, in order.
-    pub payload: ArrayVec<Bytes, 16>,
+    pub payload: Payload,
     /// How many payload bytes each segment of the burst carries; the last may be shorter.
     pub segment_size: u16,
     /// What the IP header's ECN field shall say.
@@ -56,7 +55,7 @@ pub struct Transmit {
 impl Transmit {
     /// Payload bytes in the burst.
     pub fn payload_len(&self) -> usize {
-        self.payload.iter().map(Bytes::len).sum()
+        self.payload.byte_len()
     }
 }
 

@@ -4,9 +4,9 @@
 //! In: writes, and the peer's acknowledgements.
 //! Out: payload for first transmissions and retransmissions alike, by position.
 
-use arrayvec::ArrayVec;
 use bytes::Bytes;
 
+use super::Payload;
 use super::bytequeue::ByteQueue;
 use crate::wire::Pos;
 
@@ -63,8 +63,8 @@ impl SendQueue {
 
     /// The bytes `[at, at + len)`, or as many of them as are queued, by reference. Where more than sixteen pieces hold
     /// them, the last of the sixteen is a copy of the rest, so that the length is kept.
-    pub fn payload(&mut self, at: Pos, len: usize) -> ArrayVec<Bytes, 16> {
-        self.bytes.slices(at, len)
+    pub fn payload(&mut self, at: Pos, len: usize) -> Payload {
+        self.bytes.slices::<16>(at, len)
     }
 
     /// The peer has acknowledged everything before `pos`.
