@@ -141,7 +141,7 @@ pub fn host(config: &StackConfig, last: u8, mode: Mode, now: Instant) -> Stack {
         mtu: 1500,
         addrs: vec![Cidr { addr: IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), prefix: 24 }],
         max_burst: if mode == Mode::Super { 65_160 } else { 0 },
-        checksum_offload: false,
+        checksum_offload: mode != Mode::Checksums,
     });
     stack
 }
