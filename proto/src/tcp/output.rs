@@ -238,7 +238,12 @@ impl Live {
         if !payload.is_empty() {
             self.rcv.acks.on_data_sent(now);
         }
-        self.rcv.on_ack_sent(edge);
+        match cause {
+            // The peer discards what a probe says beside asking for an answer, for its number is an old one: an
+            // acknowledgement that is owed stays owed.
+            Cause::WindowProbe(_) | Cause::KeepAlive(_) => self.rcv.edge = edge,
+            _ => self.rcv.on_ack_sent(edge),
+        }
         Transmit { header, payload, segment_size: size, ecn: Ecn::NotEct, cause }
     }
 
@@ -487,6 +492,21 @@ mod tests {
         play.receive(seg(A, 1, 1));
         assert_eq!(play.sent(), ["P. 1:101 ack 1 data"]);
         assert_eq!(play.info().backoff, 0);
+    }
+
+    /// Found by a random world: the peer's data was acknowledged by a probe, and the peer had to send it again.
+    //= 9293/SHLD-18
+    #[test]
+    fn a_probe_does_not_stand_for_an_acknowledgement() {
+        let mut play = Play::established(&Config { delayed_ack: ms(400), quick_acks: 0, ..plain() });
+        assert_eq!(play.receive(seg(A, 1, 1).window(0)), Verdict::Accepted);
+        play.write(100);
+        assert_eq!(play.sent(), [] as [&str; 0]);
+        play.receive(seg(A, 1, 1).data(100).window(0));
+        let sent = play.pass(ms(500));
+        let [(_, probe), (at, acknowledgement)] = &sent[..] else { panic!("{sent:?}") };
+        assert_eq!((probe.as_str(), *at), (". 0:0 ack 101 window-probe 1", 400));
+        assert_eq!(acknowledgement, ". 1:1 ack 101 ack-delayed");
     }
 
     #[test]
