@@ -11,6 +11,7 @@ pub(crate) mod http;
 pub mod ladder;
 pub mod limits;
 mod report;
+mod sender;
 pub mod sent;
 pub mod states;
 pub mod table;
@@ -27,7 +28,7 @@ use alloc::string::String;
 use core::net::SocketAddr;
 
 use self::limits::{DataSeen, Guess};
-use self::sent::{Placed, Sender};
+use self::sender::{Placed, Sender};
 use self::states::{Signal, Track};
 use super::Record;
 use crate::tcp::{State, Verdict};
