@@ -205,3 +205,11 @@ fn small_mtus_and_settings_reach_the_hosts() {
     let bare = printed(&["lab", "--downloads", "1", "--sysctl", "net.ipv4.tcp_timestamps=0", "--sysctl", "tcp_sack=0"]);
     assert!(!bare.contains("TS val") && !bare.contains("sackOK"));
 }
+
+/// `lab` itself has no --conn; its capture file does.
+#[test]
+fn many_downloads_are_told_one_line_each() {
+    let text = printed(&["lab", "--downloads", "4"]);
+    assert!(text.contains("With --pcap FILE, tidegate explain FILE --conn N"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.ends_with("both ends closed and both were confirmed")).count(), 4);
+}

@@ -60,7 +60,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         return Err(Failure::Failed(anyhow::anyhow!("{name} holds no TCP segment")));
     }
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let style = Style { lang: args.lang, colour, brief: false };
+    let style = Style { lang: args.lang, colour, ..Style::default() };
     let one = match args.conn {
         None => None,
         Some(n) => Some(story.find(n).ok_or_else(|| {

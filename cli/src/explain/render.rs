@@ -29,6 +29,8 @@ pub(crate) struct Style {
     pub(crate) colour: bool,
     /// Without what holds for every connection, because another one told it already.
     pub(crate) brief: bool,
+    /// Of a capture that is being made: nobody can be asked for one connection of it yet.
+    pub(crate) live: bool,
 }
 
 /// One conversation, whole.
@@ -46,7 +48,10 @@ pub(crate) fn legend(style: Style) -> String {
 /// All conversations, one line each, in the given order.
 pub(crate) fn overview(reports: &[FlowReport], begun: u64, records: u64, left_out: u64, style: Style) -> String {
     let lang = style.lang;
-    let mut out = layout::wrap(&say::OVERVIEW.say(lang, &[("n", &begun), ("records", &records)]), "", WIDTH);
+    let how = if style.live { &say::OVERVIEW_ONE_OF_LAB } else { &say::OVERVIEW_ONE };
+    let how = how.say(lang, &[]);
+    let mut out =
+        layout::wrap(&say::OVERVIEW.say(lang, &[("n", &begun), ("records", &records), ("how", &how)]), "", WIDTH);
     let head = [
         &say::LINE_COLUMNS,
         &say::LINE_ID,

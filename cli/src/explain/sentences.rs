@@ -350,8 +350,11 @@ sentences! {
     END_HALF_OPEN: "the handshake was not completed", "握手没有完成";
 
     // Many connections.
-    OVERVIEW: "{n} connections, {records} segments; the worst first. --conn N explains one.",
-        "共{n}条连接，{records}个报文段；问题最多的在前。用 --conn N 解释其中一条。";
+    OVERVIEW: "{n} connections, {records} segments; the worst first. {how}",
+        "共{n}条连接，{records}个报文段；问题最多的在前。{how}";
+    OVERVIEW_ONE: "--conn N explains one.", "用 --conn N 解释其中一条。";
+    OVERVIEW_ONE_OF_LAB: "With --pcap FILE, tidegate explain FILE --conn N explains one.",
+        "加上 --pcap FILE，再用 tidegate explain FILE --conn N 解释其中一条。";
     OVERVIEW_MORE: "... and {n} more, none worse than these.", "……另有{n}条，都不比以上的更差。";
     LINE_COLUMNS: "N", "N";
     LINE_ID: "connection", "连接";

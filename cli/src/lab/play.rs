@@ -136,7 +136,7 @@ impl<'a> Play<'a> {
             writeln!(self.out, "{}", story.overview_json()?)?;
             writeln!(self.out, "{}", json.end(stage, outcome))?;
         } else if !self.args.quiet {
-            let style = Style { lang: self.args.lang, colour: wants_colour(), ..Style::default() };
+            let style = Style { lang: self.args.lang, colour: wants_colour(), live: true, ..Style::default() };
             self.out.write_all(self.behind.tell(stage).as_bytes())?;
             if !story.reports.is_empty() {
                 write!(self.out, "\n{}", story.tell(style))?;
