@@ -39,6 +39,7 @@ struct HostPlan {
     tcp: tcp::Config,
     isn: u32,
     max_burst: u32,
+    checksum_offload: bool,
     merge: Option<Duration>,
     opens: Duration,
     pump: PumpPlan,
@@ -103,7 +104,7 @@ impl Plan {
                 mtu: self.mtu,
                 addrs: vec![Cidr { addr: self.socket(side).ip(), prefix: if self.ipv6 { 64 } else { 24 } }],
                 max_burst: plan.max_burst,
-                checksum_offload: false,
+                checksum_offload: plan.checksum_offload,
             };
             world.add_interface(host, interface, plan.merge)
         });
@@ -160,6 +161,7 @@ impl Plan {
             tcp: self.hosts[side].tcp.clone(),
             delay: self.links[side].delay,
             merge: self.hosts[side].merge.unwrap_or(Duration::ZERO),
+            may_abort: self.hosts[side].pump.abort_after.is_some(),
         };
         Watcher::new(self.seed, [setup(0), setup(1)])
     }
@@ -222,6 +224,7 @@ fn host(dice: &mut Rng, mtu: u16) -> HostPlan {
         tcp,
         isn,
         max_burst: choose(dice, &[0, 3_000, 65_536]),
+        checksum_offload: one_in(dice, 3),
         merge: choose(dice, &[None, Some(Duration::from_micros(50)), Some(Duration::from_millis(1))]),
         opens: Duration::from_micros(1 + dice.below(2_000)),
         pump: pump(dice, mtu),
@@ -397,7 +400,7 @@ fn replay() {
 }
 
 /// In `cargo test`.
-const WORLDS: u64 = 2_000;
+const WORLDS: u64 = 4_000;
 const SHARES: u64 = 4;
 /// Of each share.
 const MOST_REPORTS: usize = 3;

@@ -7,7 +7,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use tidegate_proto::tcp::{self, AckCause, Cause, RetransmitCause, Verdict};
+use tidegate_proto::tcp::{self, AckCause, Cause, RetransmitCause, State, Verdict};
 use tidegate_proto::time::{Duration, Instant};
 
 use super::frame::{ACK, FIN, RST, SYN, Segment};
@@ -70,11 +70,11 @@ pub struct Side {
     pub retries: u8,
     /// It sent RST.
     pub reset: bool,
-    /// RST reached it.
+    /// RST reached it and was believed.
     pub was_reset: bool,
     /// How it looked after the event before.
     pub before: Option<View>,
-    /// SND.NXT when its threshold last came down.
+    /// SND.NXT before the event in which its threshold last came down.
     pub decreased_at: i64,
     /// What happened within the event at hand.
     pub event: Happened,
@@ -214,9 +214,11 @@ impl Side {
         }
     }
 
-    /// Its peer is gone, and the RST that said so was lost: it may wait for ever.
+    /// Its peer is gone, and no RST said so, or it was lost, or not believed: it may wait for ever.
     pub fn is_forsaken(&self, peer: &Side) -> bool {
-        peer.reset && !self.was_reset
+        // ABORT in CLOSING and LAST-ACK sends none (RFC 9293 3.10.5).
+        let silent = peer.setup.may_abort && peer.before.as_ref().is_some_and(|view| view.state == State::Closed);
+        (peer.reset || silent) && !self.was_reset
     }
 
     /// The connection's own variables after the event before, if it had any.
@@ -350,7 +352,7 @@ pub fn on_arrival(sides: &mut [Side; 2], side: usize, arrival: &Arrival) {
     };
     if segment.has(RST) {
         event.resets += 1;
-        sides[side].was_reset = true;
+        sides[side].was_reset |= arrival.verdict == Verdict::Accepted;
         return;
     }
     if segment.has(SYN) {
@@ -403,8 +405,11 @@ pub fn on_rest(sides: &mut [Side; 2], views: &[View; 2], at: Instant) {
             while side.borders.front().is_some_and(|border| *border <= una) {
                 side.borders.pop_front();
             }
-            if side.tcb_before().is_some_and(|before| before.info.snd_ssthresh > tcb.info.snd_ssthresh) {
-                side.decreased_at = tcb.info.snd_nxt.0;
+            let before = side.tcb_before().map(|before| (before.info.snd_ssthresh, before.info.snd_nxt.0));
+            if let Some((ssthresh, nxt)) = before
+                && ssthresh > tcb.info.snd_ssthresh
+            {
+                side.decreased_at = nxt;
             }
         }
         let owes = view.live().is_some_and(|tcb| tcb.info.rcv_nxt.0 > side.acked);

@@ -84,9 +84,11 @@ fn is_same(before: &Tcb, now: &Tcb) -> bool {
 pub(super) fn i_36_how_it_ended(scene: &Scene<'_>, view: &View) -> Finding {
     let me = scene.me();
     let Some(trouble) = &view.app.trouble else {
-        // A listener whose only caller changed its mind during the handshake waits for another, lawfully.
-        let jilted = !view.app.connected && scene.peer().reset;
-        let waits = !view.app.finished && !jilted && !me.is_forsaken(scene.peer());
+        // A listener whose only caller gave up or changed its mind during the handshake waits for another, lawfully.
+        let peer = scene.peer();
+        let gave_up = peer.before.as_ref().is_some_and(|before| before.app.trouble.is_some());
+        let jilted = !view.app.connected && (peer.reset || gave_up);
+        let waits = !view.app.finished && !jilted && !me.is_forsaken(peer);
         return if waits { Err("the program still waits".into()) } else { Ok(()) };
     };
     let lawful = match trouble {
@@ -108,7 +110,7 @@ pub(super) fn i_36_how_it_ended(scene: &Scene<'_>, view: &View) -> Finding {
 pub(super) fn i_38_gone(scene: &Scene<'_>, view: &View) -> Finding {
     match view.state {
         State::Closed | State::Listen => Ok(()),
-        // A program holds it, and its peer's RST was lost.
+        // A program holds it, and its peer's RST was lost or not believed.
         _ if !view.app.finished && scene.me().is_forsaken(scene.peer()) => Ok(()),
         state => Err(format!("nothing will ever happen again, and the state is {state}")),
     }
