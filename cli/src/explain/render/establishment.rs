@@ -1,7 +1,7 @@
 //! The first phase in words: who called, what was agreed, why a third segment.
 //!
 //! Sections: RFC 9293 3.5 and Figures 6 to 8.
-//! In: a [`FlowReport`].
+//! In: a `FlowReport`.
 //! Out: sentences.
 
 use std::fmt::Display;

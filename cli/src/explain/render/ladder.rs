@@ -1,7 +1,7 @@
 //! The ladder of a phase: A's state, the segments between, B's state.
 //!
 //! Sections: RFC 9293 3.5, 3.6 and Figures 5, 6, 12; the letters x, y, u, v, w are the article's.
-//! In: a [`FlowReport`].
+//! In: a `FlowReport`.
 //! Out: [`Rung`]s.
 
 use std::fmt::Display;

@@ -1,7 +1,7 @@
 //! The third phase in words: u, v, w, why three segments or four, and why 2 x MSL.
 //!
 //! Sections: RFC 9293 3.6 and Figures 12, 13.
-//! In: a [`FlowReport`].
+//! In: a `FlowReport`.
 //! Out: sentences.
 
 use std::fmt::Display;

@@ -1,7 +1,7 @@
 //! What a conversation comes to: bytes, round trips, limits, how it ended.
 //!
 //! Sections: RFC 6298 2 (the smoothed round-trip time).
-//! In: a [`FlowReport`].
+//! In: a `FlowReport`.
 //! Out: a table and sentences.
 
 use std::fmt::Display;

@@ -1,7 +1,7 @@
 //! The second phase in words: requests, lengths, windows, losses and their repair.
 //!
 //! Sections: RFC 9293 3.8; RFC 7323 2 (window scale).
-//! In: a [`FlowReport`].
+//! In: a `FlowReport`.
 //! Out: sentences.
 
 use std::fmt::Display;
