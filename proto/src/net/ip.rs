@@ -44,19 +44,20 @@ impl Stack {
         if header.is_fragment() {
             return Err(DropReason::Fragment);
         }
-        let payload = frame.bytes.slice(start + payload.start..start + payload.end);
+        let payload = start + payload.start..start + payload.end;
         match header.protocol() {
             //= 9293/MUST-57
             protocol::TCP if !is_ours => Err(DropReason::Multicast),
             protocol::TCP => {
                 let verify = (frame.checksum == ChecksumState::Unknown).then_some(self.sum);
+                let bytes = frame.bytes.get(payload.clone()).ok_or(DropReason::Malformed)?;
                 let (tcp, data) =
-                    Header::parse(&payload, src, dst, verify).inspect_err(|&error| self.count_bad_segment(error))?;
+                    Header::parse(bytes, src, dst, verify).inspect_err(|&error| self.count_bad_segment(error))?;
                 let key =
                     FourTuple { local_ip: dst, remote_ip: src, local_port: tcp.dst_port, remote_port: tcp.src_port };
                 let segment = Segment {
                     header: tcp,
-                    payload: payload.slice(data..),
+                    payload: frame.bytes.slice(payload.start + data..payload.end),
                     segments: frame.segments.max(1),
                     ecn: header.ecn(),
                     ttl: header.ttl(),
@@ -64,11 +65,13 @@ impl Stack {
                 Ok(self.segment_arrives(&key, segment, now))
             }
             protocol::ICMP => match header {
-                ip::Header::V4(header) if is_ours => self.icmp_arrives(iface, &header, &payload, now),
+                ip::Header::V4(header) if is_ours => {
+                    self.icmp_arrives(iface, &header, &frame.bytes.slice(payload), now)
+                }
                 _ => Err(DropReason::Multicast),
             },
             protocol::ICMPV6 => match header {
-                ip::Header::V6(header) => self.icmpv6_arrives(iface, &header, &payload, now),
+                ip::Header::V6(header) => self.icmpv6_arrives(iface, &header, &frame.bytes.slice(payload), now),
                 ip::Header::V4(_) => Err(DropReason::UnknownProtocol),
             },
             _ => {

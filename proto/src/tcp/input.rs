@@ -380,7 +380,7 @@ impl Live {
         seg.payload.truncate(room);
         let arrived = seg.payload.len();
         //= 9293/SHLD-31
-        let inserted = self.rcv.queue.insert(at, seg.payload.clone());
+        let inserted = self.rcv.queue.insert(at, core::mem::take(&mut seg.payload));
         if self.rcv.queue.memory() > c.cfg.rcv_buf as usize {
             self.rcv.queue.prune(c.cfg.rcv_buf as usize);
         }

@@ -214,6 +214,7 @@ impl Live {
     ) -> Transmit {
         let (window, edge) = self.rcv.offer();
         let room = match payload.is_empty() {
+            _ if !self.rcv.has_sack_blocks() => 0,
             true => self.sack_room(c),
             // What goes again has the size that it had, which may leave no room for blocks within the MSS.
             false => {
@@ -270,6 +271,9 @@ impl Live {
     /// Payload bytes of a full segment now: SACK blocks take their room from it.
     fn segment_size(&self, c: &Common) -> u16 {
         //= 9293/MUST-16
+        if !self.rcv.has_sack_blocks() {
+            return self.snd.mss;
+        }
         let blocks = self.rcv.sack_blocks(self.sack_room_with_data(c)).len();
         let sack = if blocks == 0 { 0 } else { 4 + 8 * blocks };
         self.snd.mss - u16::try_from(sack).expect("options fit in 40 bytes")

@@ -100,10 +100,14 @@ impl ReceiveHalf {
         self.acks.on_ack_sent();
     }
 
+    /// True if there is anything to report by SACK; nearly always there is not.
+    pub(super) fn has_sack_blocks(&self) -> bool {
+        self.sack && (self.dsack.is_some() || !self.queue.ooo_ranges().is_empty())
+    }
+
     /// The SACK blocks of the next acknowledgement, `room` of them at the most: D-SACK first, then the newest.
     pub(super) fn sack_blocks(&self, room: usize) -> ArrayVec<SackBlock, 4> {
-        // Nearly always there is nothing to report.
-        if !self.sack || (self.dsack.is_none() && self.queue.ooo_ranges().is_empty()) {
+        if !self.has_sack_blocks() {
             return ArrayVec::new();
         }
         //= 2018#4

@@ -9,7 +9,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use arrayvec::ArrayVec;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::bytequeue::{ByteQueue, distance, hash_bytes};
 use super::ranges::Ranges;
@@ -60,7 +60,7 @@ impl RecvQueue {
     }
 
     /// Takes in payload that starts at `at`. The caller has trimmed it to the window.
-    pub fn insert(&mut self, at: Pos, payload: Bytes) -> Inserted {
+    pub fn insert(&mut self, at: Pos, mut payload: Bytes) -> Inserted {
         let rcv_nxt = self.rcv_nxt();
         let end = at + payload.len() as u64;
         let start = at.max(rcv_nxt);
@@ -75,7 +75,7 @@ impl RecvQueue {
         }
         inserted.filled_gap = !inserted.out_of_order && !self.held.is_empty();
         let backing = payload.len();
-        let payload = payload.slice(distance(at, start)..);
+        payload.advance(distance(at, start));
         if inserted.out_of_order || self.held.overlaps(start, end + 1).is_some() {
             inserted.new_bytes = self.hold(start, &payload, backing);
             self.join();

@@ -38,7 +38,11 @@ pub fn emit(
     if let Some(link) = link {
         push(&link.to_bytes());
     }
-    push(&ip.to_bytes(transport.len() + payload_len));
+    let len = transport.len() + payload_len;
+    match ip {
+        ip::Header::V4(ip) => push(&ip.to_bytes(len)),
+        ip::Header::V6(ip) => push(&ip.to_bytes(len)),
+    }
     push(transport);
     header
 }

@@ -454,7 +454,7 @@ mod tests {
 
     #[test]
     fn a_quote_names_the_connection() {
-        let header = ip::Header::V6(super::super::ipv6::Header {
+        let header = super::super::ipv6::Header {
             src: A,
             dst: B,
             protocol: protocol::TCP,
@@ -463,7 +463,7 @@ mod tests {
             ecn: super::super::Ecn::NotEct,
             flow_label: 0,
             fragment: None,
-        });
+        };
         let mut bytes = header.to_bytes(1000).to_vec();
         bytes.extend_from_slice(&[0x80, 0, 0, 80, 0, 0, 0, 9]);
         let quote = Quote { src: (A, 0x8000).into(), dst: (B, 80).into(), seq: Seq(9) };

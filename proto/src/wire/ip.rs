@@ -7,8 +7,6 @@
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::ops::Range;
 
-use arrayvec::ArrayVec;
-
 use super::eth::{self, MacAddr};
 use super::{Error, ipv4, ipv6};
 
@@ -53,17 +51,6 @@ impl Header {
             Some(_) => Err(Error::BadVersion),
             None => Err(Error::Truncated),
         }
-    }
-
-    /// The header's bytes for a payload of `payload_len` bytes.
-    pub fn to_bytes(&self, payload_len: usize) -> ArrayVec<u8, { ipv6::HEADER_LEN }> {
-        let mut bytes = ArrayVec::new();
-        match self {
-            Header::V4(header) => bytes.try_extend_from_slice(&header.to_bytes(payload_len)),
-            Header::V6(header) => bytes.try_extend_from_slice(&header.to_bytes(payload_len)),
-        }
-        .expect("both versions' fixed headers fit 40 bytes");
-        bytes
     }
 
     /// Source address.
