@@ -288,3 +288,47 @@ impl Stack {
 
 /// The largest IPv4 packet.
 const LOOPBACK_MTU: u16 = u16::MAX;
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+    use core::net::SocketAddr;
+
+    use super::*;
+    use crate::net::{Cidr, IfaceConfig, StackConfig};
+
+    /// A host with so many connections to itself, all of them idle.
+    fn host(connections: usize, now: Instant) -> (Stack, Vec<(SocketId, SocketId)>) {
+        let mut stack = Stack::new(StackConfig::default(), [7; 32], now);
+        let server: SocketAddr = "192.0.2.1:80".parse().expect("an address");
+        let addrs = Vec::from([Cidr { addr: server.ip(), prefix: 24 }]);
+        stack.add_interface(IfaceConfig { mac: None, mtu: 1500, addrs, max_burst: 0, checksum_offload: false });
+        let listener = stack.listen(server, 8).expect("a free port");
+        let open = |_| {
+            let client = stack.connect(None, server, now).expect("a free port");
+            assert_eq!(stack.poll_transmit(now), None, "nothing leaves this host");
+            (client, stack.accept(listener, now).expect("the handshake is complete"))
+        };
+        let pairs = (0..connections).map(open).collect();
+        assert_eq!(stack.poll_transmit(now), None);
+        while stack.poll_event().is_some() {}
+        (stack, pairs)
+    }
+
+    /// What the stack does depends on what happened, not on how many connections there are: every call walks these
+    /// lists, and nothing else.
+    #[test]
+    fn idle_connections_stand_on_no_list() {
+        let now = Instant::from_nanos(1_000_000_000);
+        let (mut stack, pairs) = host(200, now);
+        assert_eq!((stack.ready.len(), stack.eventful.len(), stack.announced.len(), stack.wheel.len()), (0, 0, 0, 0));
+        let (client, server) = pairs[77];
+        stack.write(client, b"x", now).expect("open");
+        assert_eq!(stack.ready, [client.index]);
+        assert_eq!(stack.poll_transmit(now), None);
+        let mut told = Vec::from_iter(stack.eventful.iter().copied());
+        told.sort_unstable();
+        assert_eq!(told, [client.index, server.index]);
+        assert!(stack.ready.is_empty());
+    }
+}
