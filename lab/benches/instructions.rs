@@ -12,6 +12,21 @@ use std::hint::black_box;
 use gungraun::{LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
 use subjects::{BLOCK, Mode, floor::Floor, ours, smol};
 
+/// Round trips of a ping-pong, on a connection that does nothing else.
+const ROUNDS: usize = 100;
+
+fn chatty_ours() -> ours::Pair {
+    let mut pair = ours::Pair::new(Mode::Checksums, 0);
+    (0..ROUNDS).for_each(|_| pair.ping_pong());
+    pair
+}
+
+fn chatty_smol() -> smol::Pair {
+    let mut pair = smol::Pair::new(Mode::Checksums, 0);
+    (0..ROUNDS).for_each(|_| pair.ping_pong());
+    pair
+}
+
 fn warm_ours(mode: Mode, idle: usize) -> ours::Pair {
     let mut pair = ours::Pair::new(mode, idle);
     pair.transfer(2 * BLOCK);
@@ -58,16 +73,16 @@ fn bulk_floor(mut floor: Floor) -> Floor {
 }
 
 #[library_benchmark]
-#[bench::tidegate(warm_ours(Mode::Checksums, 0))]
+#[bench::tidegate(chatty_ours())]
 fn ping_pong_tidegate(mut pair: ours::Pair) -> ours::Pair {
-    pair.ping_pong();
+    (0..ROUNDS).for_each(|_| pair.ping_pong());
     pair
 }
 
 #[library_benchmark]
-#[bench::smoltcp(warm_smol(Mode::Checksums, 0))]
+#[bench::smoltcp(chatty_smol())]
 fn ping_pong_smoltcp(mut pair: smol::Pair) -> smol::Pair {
-    pair.ping_pong();
+    (0..ROUNDS).for_each(|_| pair.ping_pong());
     pair
 }
 

@@ -35,11 +35,12 @@ impl Pair {
         config.tcp.rcv_buf = u32::try_from(2 * BUFFER).expect("small");
         config.tcp.snd_buf = u32::try_from(BUFFER).expect("small");
         config.host.tw_reuse = true;
+        config.host.max_syn_backlog = 65_536;
         // Notes are for captures, which nobody takes here.
         config.host.notes = false;
         let mut a = host(&config, 1, mode, now);
         let mut b = host(&config, 2, mode, now);
-        let listener = b.listen(SERVER, 4096).expect("a free port");
+        let listener = b.listen(SERVER, 65_536).expect("a free port");
         let client = a.connect(None, SERVER, now).expect("a route");
         let mut pair = Pair {
             a,
