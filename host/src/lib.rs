@@ -1,0 +1,16 @@
+//! TCP in user space over real links: the crate to depend on.
+//!
+//! This is the one room with a clock, threads and devices; the protocol itself is [`proto`], which has none of them.
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | [`dev`] | what carries frames: TUN and TAP, a UNIX socket, a channel to any packet source |
+//! | [`clock`] | the time that a stack is told |
+//!
+//! Linux is what this is tested on. TUN and TAP exist only there; the rest builds on other systems and is untested.
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss))]
+
+pub mod clock;
+pub mod dev;
+
+pub use tidegate_proto as proto;
