@@ -16,5 +16,6 @@ pub mod rng;
 #[cfg(test)]
 mod sample;
 pub mod scenario;
+pub mod script;
 mod states;
 pub mod world;

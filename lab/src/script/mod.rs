@@ -1,0 +1,30 @@
+//! packetdrill's language: what a TCP must do, as system calls on one side and packets on the other.
+//!
+//! Everything is pure: text comes in, a [`Script`] goes out. [`parse`] reads a script and says of one that it cannot
+//! read where it stopped and what it expected there; a script prints as text that parses to the same script.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `ast` | a script as values |
+//! | `lexer` | characters to words, numbers, strings |
+//! | `parser` | the head, times, events, system calls |
+//! | `packets` | packet lines |
+//! | `expressions` | arguments and results of system calls |
+//! | `print` | a script as text |
+
+mod ast;
+mod expressions;
+mod lexer;
+mod packets;
+mod parser;
+mod print;
+#[cfg(test)]
+mod tests;
+
+pub use ast::{
+    Action, Call, Code, Damage, DamageField, DamageKind, Definition, Direction, EpollData, Event, Expr, Flags, Gre,
+    HeadOption, HeadValue, Header, Icmp, IpInfo, Label, Layer, Options, Packet, Place, Quoted, Range, Script, Tcp,
+    TcpOption, Tos, Transport, Udp, When,
+};
+pub use lexer::SyntaxError;
+pub use parser::parse;
