@@ -1,20 +1,17 @@
-//! Two thousand random worlds, each from a seed, each checked after every event.
+//! What a seed decides about a world.
 //!
-//! Sections: all that two endpoints have in common; the rules are those of `tidegate_lab::invariants`.
-//! In: seeds. `TIDEGATE_WORLDS=20000` plays more of them, `TIDEGATE_SEED=7` one of them alone (the test `replay`).
-//! Out: nothing, or the seeds of the worlds in which a rule was broken, and a capture of each.
+//! Sections: none; the knobs are those of the links, the stacks and the programs.
+//! In: a seed.
+//! Out: a [`Plan`], and the [`World`] that it describes.
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 
 use tidegate_lab::app::pump::{CloseWhen, Open, PumpConfig};
 use tidegate_lab::app::{App, Content, Pump};
-use tidegate_lab::capture::{Capture, Reasons};
 use tidegate_lab::invariants::{Setup, Watcher};
 use tidegate_lab::link::{LinkConfig, Queue};
 use tidegate_lab::rng::{Ppm, Rng};
-use tidegate_lab::world::{Moment, Observer, Patience, Port, World};
+use tidegate_lab::world::{Patience, Port, World};
 use tidegate_proto::net::{Cidr, HostConfig, IfaceConfig, InitialSequence, StackConfig};
 use tidegate_proto::tcp;
 use tidegate_proto::time::{Duration, Instant};
@@ -24,41 +21,41 @@ use tidegate_proto::wire::frame::Link;
 
 /// Everything about a world that its seed decides.
 #[derive(Clone, Debug)]
-struct Plan {
-    seed: u64,
-    ipv6: bool,
-    mtu: u16,
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) ipv6: bool,
+    pub(crate) mtu: u16,
     /// A to B, B to A.
-    links: [LinkConfig; 2],
-    hosts: [HostPlan; 2],
-    simultaneous_open: bool,
+    pub(crate) links: [LinkConfig; 2],
+    pub(crate) hosts: [HostPlan; 2],
+    pub(crate) simultaneous_open: bool,
 }
 
 #[derive(Clone, Debug)]
-struct HostPlan {
-    tcp: tcp::Config,
-    isn: u32,
-    max_burst: u32,
-    checksum_offload: bool,
-    merge: Option<Duration>,
-    opens: Duration,
-    pump: PumpPlan,
+pub(crate) struct HostPlan {
+    pub(crate) tcp: tcp::Config,
+    pub(crate) isn: u32,
+    pub(crate) max_burst: u32,
+    pub(crate) checksum_offload: bool,
+    pub(crate) merge: Option<Duration>,
+    pub(crate) opens: Duration,
+    pub(crate) pump: PumpPlan,
 }
 
 #[derive(Clone, Debug)]
-struct PumpPlan {
-    send: u64,
-    write_size: usize,
-    write_gap: Duration,
-    read_size: usize,
-    read_gap: Duration,
-    read_after: Duration,
-    close: CloseWhen,
-    abort_after: Option<u64>,
+pub(crate) struct PumpPlan {
+    pub(crate) send: u64,
+    pub(crate) write_size: usize,
+    pub(crate) write_gap: Duration,
+    pub(crate) read_size: usize,
+    pub(crate) read_gap: Duration,
+    pub(crate) read_after: Duration,
+    pub(crate) close: CloseWhen,
+    pub(crate) abort_after: Option<u64>,
 }
 
 impl Plan {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed, "plan");
         let dice = &mut rng;
         let ipv6 = one_in(dice, 4);
@@ -80,7 +77,7 @@ impl Plan {
         Plan { seed, ipv6, mtu, links, hosts, simultaneous_open }
     }
 
-    fn socket(&self, side: usize) -> SocketAddr {
+    pub(crate) fn socket(&self, side: usize) -> SocketAddr {
         let ip = match self.ipv6 {
             true => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, [1, 2][side]]),
             false => IpAddr::from([192, 0, 2, [1, 2][side]]),
@@ -88,7 +85,7 @@ impl Plan {
         SocketAddr::new(ip, [40_000, 80][side])
     }
 
-    fn build(&self) -> (World, [Port; 2]) {
+    pub(crate) fn build(&self) -> (World, [Port; 2]) {
         let mut world = World::new(self.seed);
         let ports = [0, 1].map(|side| {
             let plan = &self.hosts[side];
@@ -152,7 +149,7 @@ impl Plan {
         }
     }
 
-    fn watcher(&self, ports: [Port; 2]) -> Watcher {
+    pub(crate) fn watcher(&self, ports: [Port; 2]) -> Watcher {
         let setup = |side: usize| Setup {
             host: ports[side].host,
             socket: self.socket(side),
@@ -257,155 +254,6 @@ fn pump(dice: &mut Rng, mtu: u16) -> PumpPlan {
     }
 }
 
-/// Watches, hashes the trace, and perhaps takes a capture.
-struct Observers {
-    watcher: Watcher,
-    trace: u64,
-    capture: Option<Capture>,
-}
-
-impl Observer for Observers {
-    fn on_moment(&mut self, moment: &Moment) {
-        if let Moment::Frame(sighting) = moment {
-            self.mix(sighting.at.as_nanos() ^ (sighting.port.host.0 as u64) << 60);
-            sighting.bytes.chunks(8).for_each(|chunk| {
-                let mut word = [0; 8];
-                word[..chunk.len()].copy_from_slice(chunk);
-                self.mix(u64::from_le_bytes(word));
-            });
-        }
-        if let Some(capture) = &mut self.capture {
-            capture.on_moment(moment);
-        }
-        self.watcher.on_moment(moment);
-    }
-
-    fn after_event(&mut self, world: &World) {
-        self.watcher.after_event(world);
-    }
-}
-
-impl Observers {
-    fn mix(&mut self, word: u64) {
-        self.trace = (self.trace ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    }
-}
-
-/// What came of a world.
-struct Outcome {
-    observers: Observers,
-    events: u64,
-    virtual_time: Instant,
-}
-
-impl Outcome {
-    fn is_good(&self) -> bool {
-        self.observers.watcher.violations().is_empty()
-    }
-}
-
-/// Plays a world to its end, or to its first violation.
-fn play(plan: &Plan, with_capture: bool) -> Outcome {
-    let (mut world, ports) = plan.build();
-    let capture = with_capture.then(|| Capture::new(&[(ports[0], "A"), (ports[1], "B")], Reasons::All, EPOCH));
-    let mut observers = Observers { watcher: plan.watcher(ports), trace: 0, capture };
-    let result = loop {
-        match world.step(&mut observers) {
-            Ok(true) if observers.watcher.violations().is_empty() => {}
-            Ok(true) => break Ok(()),
-            // Whether the programs may still wait is judged by I-36.
-            Ok(false) => break Ok(()),
-            Err(stuck) => break Err(stuck),
-        }
-    };
-    if observers.watcher.violations().is_empty() {
-        observers.watcher.on_end(&world, &result);
-    }
-    Outcome { observers, events: world.events(), virtual_time: world.now() }
-}
-
-/// Plays a world again and tells what was broken, and how to see it.
-fn report(seed: u64) -> String {
-    let plan = Plan::new(seed);
-    let mut outcome = play(&plan, true);
-    let mut text = String::new();
-    for violation in outcome.observers.watcher.violations().iter().take(2) {
-        writeln!(text, "{violation}").expect("a string");
-    }
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("world-{seed}.pcapng"));
-    let bytes = outcome.observers.capture.as_mut().map(Capture::take_bytes).unwrap_or_default();
-    match std::fs::write(&file, bytes) {
-        Ok(()) => writeln!(text, "  capture: tidegate explain {}", file.display()),
-        Err(error) => writeln!(text, "  no capture: {error}"),
-    }
-    .expect("a string");
-    writeln!(text, "  replay:  TIDEGATE_SEED={seed} cargo test -p tidegate-lab --test worlds replay")
-        .expect("a string");
-    text
-}
-
-fn number_from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
-}
-
-/// One of several shares of all worlds, so that every core has something to do.
-fn share(which: u64) {
-    let worlds = number_from_environment("TIDEGATE_WORLDS").unwrap_or(WORLDS);
-    let (mut played, mut events, mut failed) = (0, 0, Vec::new());
-    for seed in (0..worlds).filter(|seed| seed % SHARES == which) {
-        let outcome = play(&Plan::new(seed), false);
-        played += 1;
-        events += outcome.events;
-        if !outcome.is_good() {
-            failed.push(seed);
-        }
-    }
-    println!("{played} worlds, {events} events");
-    let reports: Vec<String> = failed.iter().take(MOST_REPORTS).map(|seed| report(*seed)).collect();
-    assert!(failed.is_empty(), "{} of {played} worlds: seeds {failed:?}\n{}", failed.len(), reports.join("\n"));
-}
-
-#[test]
-fn worlds_first_share() {
-    share(0);
-}
-
-#[test]
-fn worlds_second_share() {
-    share(1);
-}
-
-#[test]
-fn worlds_third_share() {
-    share(2);
-}
-
-#[test]
-fn worlds_last_share() {
-    share(3);
-}
-
-/// Plays the world of `TIDEGATE_SEED` (else one that has a bit of everything) twice: every invariant holds, and the
-/// same seed gives the same trace.
-//= I-41
-#[test]
-fn replay() {
-    let seed = number_from_environment("TIDEGATE_SEED").unwrap_or(1);
-    let plan = Plan::new(seed);
-    println!("{plan:#?}");
-    let (once, twice) = (play(&plan, false), play(&plan, false));
-    println!("{} events, {:?} of virtual time", once.events, once.virtual_time);
-    assert!(once.is_good(), "{}", report(seed));
-    assert_eq!(once.observers.trace, twice.observers.trace, "the same seed gives the same trace");
-}
-
-/// In `cargo test`.
-const WORLDS: u64 = 4_000;
-const SHARES: u64 = 4;
-/// Of each share.
-const MOST_REPORTS: usize = 3;
 /// A world of MTUs so small has to be content with so many of them.
 const MOST_SEGMENTS: u64 = 300;
 const MOST_EVENTS: u64 = 1_000_000;
-/// 2026-01-01 00:00 UTC.
-const EPOCH: Duration = Duration::from_secs(1_767_225_600);
