@@ -5,6 +5,7 @@
 //! | room | what lives there |
 //! |---|---|
 //! | [`dev`] | what carries frames: TUN and TAP, a UNIX socket, a channel to any packet source |
+//! | `rt` | the driver: a stack, its device and the clock, kept together by one lock (Linux) |
 //! | [`clock`] | the time that a stack is told |
 //!
 //! Linux is what this is tested on. TUN and TAP exist only there; the rest builds on other systems and is untested.
@@ -12,5 +13,7 @@
 
 pub mod clock;
 pub mod dev;
+#[cfg(target_os = "linux")]
+pub mod rt;
 
 pub use tidegate_proto as proto;

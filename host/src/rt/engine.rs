@@ -1,0 +1,198 @@
+//! What the driver's lock protects: sockets, device, and whoever waits.
+//!
+//! Sections: none; the stack's contract, step by step.
+//! In: the time, and the lock.
+//! Out: frames in the stack, frames at the device, the next deadline, wakers to call.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use tidegate_proto::net::{Frame, IfaceId, TxFrame};
+use tidegate_proto::socket::{Fd, Ready, Sockets};
+use tidegate_proto::time::Instant;
+
+use crate::dev::{Device, Room, Wait};
+
+/// A stack's sockets and the device below.
+pub(super) struct Engine {
+    sockets: Sockets,
+    /// `None` once it has failed.
+    device: Option<Box<dyn Device>>,
+    failure: Option<Arc<io::Error>>,
+    iface: IfaceId,
+    arrived: Vec<Frame>,
+    /// What waits for room; no more than the connections' windows.
+    queue: VecDeque<TxFrame>,
+    room: Room,
+    waiting: HashMap<Fd, Vec<(Ready, Waker)>>,
+    /// To be called once the lock is given back.
+    woken: Vec<Waker>,
+    /// What the alarm is set to.
+    armed: Option<Instant>,
+    /// The driver's thread waits for room, or is on its way to do so.
+    pub(super) awaits_room: bool,
+    pub(super) is_stopped: bool,
+    pub(super) wakeups: u64,
+}
+
+impl Engine {
+    pub(super) fn new(sockets: Sockets, device: Box<dyn Device>, iface: IfaceId) -> Self {
+        Engine {
+            sockets,
+            device: Some(device),
+            failure: None,
+            iface,
+            arrived: Vec::new(),
+            queue: VecDeque::new(),
+            room: Room::Free,
+            waiting: HashMap::new(),
+            woken: Vec::new(),
+            armed: None,
+            awaits_room: false,
+            is_stopped: false,
+            wakeups: 0,
+        }
+    }
+
+    pub(super) fn sockets_mut(&mut self) -> &mut Sockets {
+        &mut self.sockets
+    }
+
+    /// Feeds one batch to the stack. True if the device may have more. Word for later is left before the device is
+    /// asked, so that what comes in between is not slept through.
+    pub(super) fn receive(&mut self, waker: &Waker, now: Instant) -> bool {
+        let Some(device) = &mut self.device else { return false };
+        if let Wait::Waker { readable, writable } = device.wait() {
+            readable.register(waker);
+            writable.register(waker);
+        }
+        let outcome = device.receive(&mut self.arrived, BATCH);
+        for frame in self.arrived.drain(..) {
+            self.sockets.receive(self.iface, frame, now);
+        }
+        match outcome {
+            Ok(received) => received == BATCH,
+            Err(error) => {
+                self.fail(error);
+                false
+            }
+        }
+    }
+
+    /// Everything that can happen now: timers, output, wakes.
+    pub(super) fn drain(&mut self, now: Instant) {
+        loop {
+            if self.sockets.next_timeout().is_some_and(|at| at <= now) {
+                self.sockets.on_timeout(now);
+            }
+            while let Some(frame) = self.sockets.poll_transmit(now) {
+                self.queue.push_back(frame);
+            }
+            self.send();
+            while let Some((fd, ready)) = self.sockets.poll_wake() {
+                self.wake(fd, ready);
+            }
+            // A wake may have led to output: an acknowledgement that was asked for before there was a connection.
+            if self.sockets.next_timeout().is_none_or(|at| at > now) {
+                return;
+            }
+        }
+    }
+
+    /// The next deadline, if it is earlier than what the alarm is set to.
+    pub(super) fn arm_earlier(&mut self) -> Option<Instant> {
+        let next = self.sockets.next_timeout()?;
+        if self.armed.is_some_and(|armed| armed <= next) {
+            return None;
+        }
+        self.armed = Some(next);
+        Some(next)
+    }
+
+    /// The next deadline, or none, if the alarm is set to another.
+    pub(super) fn arm_exactly(&mut self) -> Option<Option<Instant>> {
+        let next = self.sockets.next_timeout();
+        (std::mem::replace(&mut self.armed, next) != next).then_some(next)
+    }
+
+    /// What a socket is ready for; if that is nothing, `waker` is remembered.
+    pub(super) fn poll_ready(&mut self, fd: Fd, interest: Ready, waker: &Waker) -> Poll<Ready> {
+        let ready = self.sockets.poll(fd) & (interest | ALWAYS);
+        if !ready.is_empty() {
+            return Poll::Ready(ready);
+        }
+        let waiting = self.waiting.entry(fd).or_default();
+        match waiting.iter_mut().find(|(of, known)| *of == interest && known.will_wake(waker)) {
+            Some(_) => {}
+            None => waiting.push((interest, waker.clone())),
+        }
+        Poll::Pending
+    }
+
+    /// Closes a socket, and wakes whoever waits for it.
+    pub(super) fn close(&mut self, fd: Fd, now: Instant) {
+        // The outcome is for those who wait for a lingering socket.
+        let _ = self.sockets.close(fd, now);
+        self.wake(fd, ALWAYS);
+    }
+
+    pub(super) fn take_woken(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.woken)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.room == Room::Full
+    }
+
+    pub(super) fn has_device(&self) -> bool {
+        self.device.is_some()
+    }
+
+    pub(super) fn device_error(&self) -> Option<Arc<io::Error>> {
+        self.failure.clone()
+    }
+
+    fn send(&mut self) {
+        let Some(device) = &mut self.device else {
+            self.queue.clear();
+            return;
+        };
+        if self.queue.is_empty() && self.room == Room::Free {
+            return;
+        }
+        match device.send(&mut self.queue) {
+            Ok(room) => self.room = room,
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The device is gone.
+    fn fail(&mut self, error: io::Error) {
+        (self.device, self.failure, self.room) = (None, Some(Arc::new(error)), Room::Free);
+        self.queue.clear();
+    }
+
+    /// Calls, later, those who wait for any of `ready`.
+    fn wake(&mut self, fd: Fd, ready: Ready) {
+        let Some(waiting) = self.waiting.get_mut(&fd) else { return };
+        let called = waiting.extract_if(.., |(interest, _)| !(ready & (*interest | ALWAYS)).is_empty());
+        self.woken.extend(called.map(|(_, waker)| waker));
+        if waiting.is_empty() {
+            self.waiting.remove(&fd);
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("failure", &self.failure).field("wakeups", &self.wakeups).finish_non_exhaustive()
+    }
+}
+
+/// Frames that are taken from the device while the lock is held; then others may have it.
+const BATCH: usize = 64;
+/// What nobody has to ask for, as with `poll(2)`.
+const ALWAYS: Ready = Ready(Ready::ERR.0 | Ready::HUP.0 | Ready::NVAL.0);
