@@ -20,6 +20,8 @@ use crate::link::{Origin, Parcel};
 /// One adapter.
 #[derive(Clone, Debug)]
 pub struct Adapter {
+    /// What its frames start with.
+    link: Link,
     /// Merges what arrives; without it every wire segment is shown alone, both ways.
     merger: Option<Merger<Origin>>,
     ready: VecDeque<Received>,
@@ -44,10 +46,15 @@ pub struct Sent {
 }
 
 impl Adapter {
-    /// An adapter in which the first segment waits for company as long as `merge` says.
-    pub fn new(merge: Option<Duration>) -> Self {
-        let merger = merge.map(|hold| Merger::new(Link::Ethernet, portable, hold, MOST_SEGMENTS));
-        Adapter { merger, ready: VecDeque::new() }
+    /// An adapter on a link of that kind, in which the first segment waits for company as long as `merge` says.
+    pub fn new(link: Link, merge: Option<Duration>) -> Self {
+        let merger = merge.map(|hold| Merger::new(link, portable, hold, MOST_SEGMENTS));
+        Adapter { link, merger, ready: VecDeque::new() }
+    }
+
+    /// What its frames start with.
+    pub fn link(&self) -> Link {
+        self.link
     }
 
     /// A frame from the link.
@@ -79,12 +86,19 @@ impl Adapter {
 
     /// Cuts a frame of the stack's.
     pub fn send(&self, frame: &TxFrame) -> Vec<Sent> {
-        let wire: Vec<Bytes> = split(frame, Link::Ethernet, portable).collect();
+        let wire: Vec<Bytes> = split(frame, self.link, portable).collect();
         match wire.len() {
             0 | 1 => wire.into_iter().map(|bytes| Sent { seen: bytes.clone(), wire: vec![bytes] }).collect(),
-            _ if self.merger.is_some() => vec![Sent { seen: whole(frame), wire }],
+            _ if self.merger.is_some() => vec![Sent { seen: self.whole(frame), wire }],
             _ => wire.into_iter().map(|bytes| Sent { seen: bytes.clone(), wire: vec![bytes] }).collect(),
         }
+    }
+
+    /// The frame before it is cut, as a capture on a host with segmentation offload shows it.
+    fn whole(&self, frame: &TxFrame) -> Bytes {
+        let mut one = frame.clone();
+        one.gso_size = 0;
+        split(&one, self.link, portable).collect::<Vec<_>>().concat().into()
     }
 
     fn drain_merger(&mut self) {
@@ -92,13 +106,6 @@ impl Adapter {
             self.ready.push_back(Received { frame, origin });
         }
     }
-}
-
-/// The frame before it is cut, as a capture on a host with segmentation offload shows it.
-fn whole(frame: &TxFrame) -> Bytes {
-    let mut one = frame.clone();
-    one.gso_size = 0;
-    split(&one, Link::Ethernet, portable).collect::<Vec<_>>().concat().into()
 }
 
 /// Like Linux: 64 KiB, which no connection with a common MSS exceeds in so many segments.
@@ -127,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_comes_within_the_wait_is_one_frame_with_the_origin_of_its_first() {
-        let mut adapter = Adapter::new(Some(WAIT));
+        let mut adapter = Adapter::new(Link::Ethernet, Some(WAIT));
         for n in 0..5_u32 {
             let at = Instant::ZERO + Duration::from_micros(12) * u64::from(n);
             adapter.on_arrival(parcel(u64::from(n) + 1, 1 + n * 1_448, Flags::ACK, 1_448), at);
@@ -141,7 +148,7 @@ mod tests {
 
     #[test]
     fn acknowledgements_do_not_wait_and_do_not_overtake() {
-        let mut adapter = Adapter::new(Some(WAIT));
+        let mut adapter = Adapter::new(Link::Ethernet, Some(WAIT));
         adapter.on_arrival(parcel(1, 1, Flags::ACK, 0), Instant::ZERO);
         assert_eq!(drain(&mut adapter, Instant::ZERO), [(1, 1, 60)]);
         adapter.on_arrival(parcel(2, 1, Flags::ACK, 100), Instant::ZERO);
@@ -152,7 +159,7 @@ mod tests {
 
     #[test]
     fn copies_and_damaged_frames_keep_their_origins() {
-        let mut adapter = Adapter::new(Some(WAIT));
+        let mut adapter = Adapter::new(Link::Ethernet, Some(WAIT));
         let first = parcel(1, 1, Flags::ACK, 100);
         let mut damaged = Vec::from(&*parcel(2, 101, Flags::ACK, 100).bytes);
         *damaged.last_mut().expect("a frame") ^= 1;
@@ -165,7 +172,7 @@ mod tests {
 
     #[test]
     fn without_merging_every_segment_goes_alone_and_at_once() {
-        let mut adapter = Adapter::new(None);
+        let mut adapter = Adapter::new(Link::Ethernet, None);
         adapter.on_arrival(parcel(1, 1, Flags::ACK, 100), Instant::ZERO);
         adapter.on_arrival(parcel(2, 101, Flags::ACK, 100), Instant::ZERO);
         assert_eq!(drain(&mut adapter, Instant::ZERO), [(1, 1, 154), (2, 1, 154)]);

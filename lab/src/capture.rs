@@ -38,13 +38,18 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// A file for the frames at `sides`, each with a name. The world's time zero is `epoch` after 1970.
+    /// A file for the Ethernet frames at `sides`, each with a name. The world's time zero is `epoch` after 1970.
     pub fn new(sides: &[(Port, &str)], reasons: Reasons, epoch: Duration) -> Self {
+        Self::framed(Link::Ethernet, sides, reasons, epoch)
+    }
+
+    /// As `new`, for frames that start with what `link` says.
+    pub fn framed(link: Link, sides: &[(Port, &str)], reasons: Reasons, epoch: Duration) -> Self {
         let mut writer = Writer::new("tidegate");
         let sides = sides
             .iter()
             .map(|(port, name)| {
-                let interface = Interface { name: String::from(*name), link: Link::Ethernet, snap_len: 0 };
+                let interface = Interface { name: String::from(*name), link, snap_len: 0 };
                 (*port, writer.add_interface(&interface))
             })
             .collect();

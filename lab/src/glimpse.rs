@@ -12,7 +12,7 @@ use tidegate_proto::wire::{Flags, FourTuple, Header, eth};
 /// What a glance at a frame shows.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Glimpse {
-    /// The EtherType.
+    /// The EtherType, or the one that the frame would have.
     pub ethertype: u16,
     /// The segment in it, if it is TCP and not damaged beyond recognition.
     pub tcp: Option<TcpGlimpse>,
@@ -34,8 +34,18 @@ pub struct TcpGlimpse {
 impl Glimpse {
     /// Looks at an Ethernet frame.
     pub fn of(frame: &[u8]) -> Self {
-        let ethertype = eth::Header::parse(frame).map_or(0, |(header, _)| header.ethertype);
-        let tcp = frame::Tcp::parse(Link::Ethernet, frame, None).ok().map(|found| TcpGlimpse {
+        Self::on(Link::Ethernet, frame)
+    }
+
+    /// Looks at a frame of a link of that kind.
+    pub fn on(link: Link, frame: &[u8]) -> Self {
+        let ethertype = match (link, frame.first()) {
+            (Link::Ethernet, _) => eth::Header::parse(frame).map_or(0, |(header, _)| header.ethertype),
+            (Link::Ip, Some(first)) if first >> 4 == 4 => eth::ETHERTYPE_IPV4,
+            (Link::Ip, Some(first)) if first >> 4 == 6 => eth::ETHERTYPE_IPV6,
+            (Link::Ip, _) => 0,
+        };
+        let tcp = frame::Tcp::parse(link, frame, None).ok().map(|found| TcpGlimpse {
             from: SocketAddr::new(found.ip.src(), found.tcp.src_port),
             to: SocketAddr::new(found.ip.dst(), found.tcp.dst_port),
             header: found.tcp,
@@ -104,5 +114,8 @@ mod tests {
         assert!(look(Flags::ACK, b"x").is_data());
         assert!(look(Flags::FIN | Flags::ACK, b"").is_fin());
         assert_eq!(Glimpse::of(b"too short"), Glimpse::default());
+        let frame = sample::segment(1, Seq(5), Flags::SYN, b"");
+        assert_eq!(Glimpse::on(Link::Ip, &frame[14..]), Glimpse::of(&frame));
+        assert_eq!(Glimpse::on(Link::Ip, b""), Glimpse::default());
     }
 }

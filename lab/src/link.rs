@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use tidegate_proto::net::{Cause, Note};
 use tidegate_proto::time::{Duration, Instant};
+use tidegate_proto::wire::frame::Link as Framing;
 
 use crate::glimpse::Glimpse;
 use crate::rng::{Ppm, Rng};
@@ -28,7 +29,7 @@ pub struct LinkConfig {
     pub duplicate: Ppm,
     /// How many frames are overtaken by later ones.
     pub reorder: Ppm,
-    /// How many frames arrive with one bit flipped behind the Ethernet header.
+    /// How many frames arrive with one bit flipped, behind the Ethernet header if there is one.
     pub corrupt: Ppm,
     /// Bits per second; `None` for a link without limit.
     pub rate: Option<u64>,
@@ -196,6 +197,8 @@ pub struct LinkStats {
 /// A one-way link.
 #[derive(Clone, Debug)]
 pub struct Link {
+    /// What its frames start with.
+    framing: Framing,
     config: LinkConfig,
     rules: Vec<Rule>,
     rng: Rng,
@@ -213,9 +216,15 @@ pub struct Link {
 }
 
 impl Link {
-    /// An idle link; `rng` is its own dice.
+    /// An idle Ethernet link; `rng` is its own dice.
     pub fn new(config: LinkConfig, rng: Rng) -> Self {
+        Self::framed(Framing::Ethernet, config, rng)
+    }
+
+    /// An idle link of that kind.
+    pub fn framed(framing: Framing, config: LinkConfig, rng: Rng) -> Self {
         Link {
+            framing,
             config,
             rules: Vec::new(),
             rng,
@@ -327,7 +336,7 @@ impl Link {
         if self.rules.is_empty() {
             return None;
         }
-        let glimpse = Glimpse::of(bytes);
+        let glimpse = Glimpse::on(self.framing, bytes);
         for rule in &mut self.rules {
             if rule.times == 0 || !(rule.what)(&glimpse) {
                 continue;
@@ -385,13 +394,14 @@ impl Link {
     /// One flipped bit is what a 16-bit checksum always finds. The Ethernet header stays whole: the adapter's own
     /// frame check would have caught that; so does everything without a checksum, which is ARP.
     fn flip_a_bit(&mut self, parcel: Parcel) -> (Parcel, bool) {
-        let spare = parcel.bytes.len().saturating_sub(ETHERNET_HEADER);
-        if spare == 0 || !Glimpse::of(&parcel.bytes).is_ip() {
+        let header = header_len(self.framing);
+        let spare = parcel.bytes.len().saturating_sub(header);
+        if spare == 0 || !Glimpse::on(self.framing, &parcel.bytes).is_ip() {
             return (parcel, false);
         }
         let bit = self.rng.below(8 * u64::try_from(spare).unwrap_or(0));
         let mut bytes = Vec::from(&*parcel.bytes);
-        if let Some(byte) = usize::try_from(bit / 8).ok().and_then(|at| bytes.get_mut(ETHERNET_HEADER + at)) {
+        if let Some(byte) = usize::try_from(bit / 8).ok().and_then(|at| bytes.get_mut(header + at)) {
             *byte ^= 1 << (bit % 8);
         }
         (Parcel { bytes: Bytes::from(bytes), ..parcel }, true)
@@ -400,6 +410,14 @@ impl Link {
     fn depart(&mut self, parcel: Parcel, arrival: Instant) {
         self.sent += 1;
         self.on_the_way.insert((arrival, self.sent), parcel);
+    }
+}
+
+/// How long the header before the IP packet is.
+const fn header_len(framing: Framing) -> usize {
+    match framing {
+        Framing::Ethernet => ETHERNET_HEADER,
+        Framing::Ip => 0,
     }
 }
 

@@ -14,6 +14,7 @@ use tidegate_proto::net::{Cause, Event, IfaceConfig, IfaceId, SocketId, Stack, S
 use tidegate_proto::tcp::{State, Verdict};
 use tidegate_proto::time::{Duration, Instant};
 use tidegate_proto::wire::FourTuple;
+use tidegate_proto::wire::frame::Link as Framing;
 
 use crate::adapter::Adapter;
 use crate::app::{App, Turn};
@@ -218,8 +219,9 @@ impl World {
     /// before the stack sees them, and bursts that leave are seen before they are cut.
     pub fn add_interface(&mut self, host: HostId, config: IfaceConfig, merge: Option<Duration>) -> Port {
         let host_ref = &mut self.hosts[host.0];
+        let link = if config.mac.is_some() { Framing::Ethernet } else { Framing::Ip };
         let iface = host_ref.stack.add_interface(config);
-        host_ref.adapters.push(Adapter::new(merge));
+        host_ref.adapters.push(Adapter::new(link, merge));
         Port { host, iface }
     }
 
@@ -227,7 +229,8 @@ impl World {
     pub fn add_link(&mut self, from: Port, to: Port, config: LinkConfig) -> LinkId {
         let id = LinkId(self.links.len());
         let rng = Rng::new(self.seed, &alloc::format!("link {}", id.0));
-        self.links.push(Cable { from, to, link: Link::new(config, rng) });
+        let framing = self.hosts[from.host.0].adapters[usize::from(from.iface.0)].link();
+        self.links.push(Cable { from, to, link: Link::framed(framing, config, rng) });
         id
     }
 
@@ -417,7 +420,8 @@ impl World {
             let iface = IfaceId(u16::try_from(index).expect("few interfaces"));
             while let Some(received) = self.hosts[host.0].adapters[index].poll_received(self.now) {
                 busy = true;
-                let key = connection_of(&received.frame.bytes).map(|k| k.reversed());
+                let link = self.hosts[host.0].adapters[index].link();
+                let key = connection_of(link, &received.frame.bytes).map(|k| k.reversed());
                 let bytes = received.frame.bytes.clone();
                 let segments = received.frame.segments;
                 let verdict = self.hosts[host.0].stack.receive(iface, received.frame, self.now);
@@ -453,7 +457,8 @@ impl World {
             let origin = self.next_origin(Some(frame.cause), frame.note);
             for sent in self.hosts[host.0].adapters[usize::from(frame.iface.0)].send(&frame) {
                 let passages = sent.wire.iter().map(|bytes| self.put_on_links(port, bytes, origin)).collect();
-                let key = connection_of(&sent.seen);
+                let link = self.hosts[host.0].adapters[usize::from(frame.iface.0)].link();
+                let key = connection_of(link, &sent.seen);
                 let state = key.map(|k| self.hosts[host.0].stack.state_of(&k));
                 let segments = u16::try_from(sent.wire.len()).unwrap_or(u16::MAX);
                 let way = Way::Out(passages);
@@ -562,8 +567,8 @@ impl fmt::Display for Stuck {
 impl core::error::Error for Stuck {}
 
 /// The connection of a frame, as its sender names it.
-fn connection_of(frame: &[u8]) -> Option<FourTuple> {
-    Glimpse::of(frame).tcp.map(|t| t.key())
+fn connection_of(link: Framing, frame: &[u8]) -> Option<FourTuple> {
+    Glimpse::on(link, frame).tcp.map(|t| t.key())
 }
 
 /// Rounds of feed, drain and run at one instant. A full burst through a link without delay needs a few.

@@ -28,6 +28,8 @@ pub struct Side {
     pub stream: Vec<u8>,
     /// What it sent more than once.
     pub resent: Ranges,
+    /// A half-open record was made anew, so that the next SYN-ACK is a first one.
+    pub reopened: bool,
     /// The ends of its segments, as first sent and not yet acknowledged.
     pub borders: VecDeque<i64>,
     /// When its connection began.
@@ -76,7 +78,9 @@ pub struct Side {
     pub before: Option<View>,
     /// SND.NXT before the event in which its threshold last came down.
     pub decreased_at: i64,
-    /// What happened within the event at hand.
+    /// It has sent something.
+    pub has_spoken: bool,
+    /// What happened within the event at hand, or in all of them before it spoke.
     pub event: Happened,
 }
 
@@ -186,6 +190,7 @@ impl Side {
             fin: None,
             stream: Vec::new(),
             resent: Ranges::default(),
+            reopened: false,
             borders: VecDeque::new(),
             opened: None,
             held: Duration::ZERO,
@@ -210,14 +215,23 @@ impl Side {
             was_reset: false,
             before: None,
             decreased_at: 0,
+            has_spoken: false,
             event: Happened::default(),
         }
     }
 
+    /// It has come to the end of its patience at least once.
+    pub fn gave_up(&self) -> bool {
+        let tcp = &self.setup.tcp;
+        let limits = [tcp.syn_retries, tcp.synack_retries, tcp.retries2, tcp.keepalive_probes];
+        tcp.user_timeout.is_some() || limits.into_iter().any(|limit| self.retries >= limit)
+    }
+
     /// Its peer is gone, and no RST said so, or it was lost, or not believed: it may wait for ever.
     pub fn is_forsaken(&self, peer: &Side) -> bool {
-        // ABORT in CLOSING and LAST-ACK sends none (RFC 9293 3.10.5).
-        let silent = peer.setup.may_abort && peer.before.as_ref().is_some_and(|view| view.state == State::Closed);
+        // ABORT in CLOSING and LAST-ACK sends none (RFC 9293 3.10.5), nor does giving up (3.10.8).
+        let closed = peer.before.as_ref().filter(|view| matches!(view.state, State::Closed | State::Listen));
+        let silent = closed.is_some_and(|view| peer.setup.may_abort || peer.gave_up() || view.app.trouble.is_some());
         (peer.reset || silent) && !self.was_reset
     }
 
@@ -279,7 +293,9 @@ pub fn on_sent(sides: &mut [Side; 2], side: usize, segment: &Segment, cause: Opt
         }
     }
     let end = placed.end;
-    if placed.seq < end && placed.seq < me.sent_to {
+    if core::mem::take(&mut me.reopened) {
+        me.resent = Ranges::default();
+    } else if placed.seq < end && placed.seq < me.sent_to {
         me.resent.insert(placed.seq, end.min(me.sent_to));
     }
     let known = i64::try_from(me.stream.len()).unwrap_or(i64::MAX) + 1;
@@ -307,6 +323,7 @@ pub fn on_sent(sides: &mut [Side; 2], side: usize, segment: &Segment, cause: Opt
 /// What a sender says of its reasons.
 fn note_cause(me: &mut Side, cause: Option<Cause>, at: Instant) {
     me.event.sent += 1;
+    me.has_spoken = true;
     match cause {
         Some(Cause::Retransmit(RetransmitCause::Syn(n) | RetransmitCause::SynAck(n) | RetransmitCause::Timeout(n))) => {
             me.retries = me.retries.max(n);
@@ -343,7 +360,7 @@ pub fn is_reset_answer(why: tcp::ResetCause) -> bool {
 }
 
 /// A frame reaches `side`.
-pub fn on_arrival(sides: &mut [Side; 2], side: usize, arrival: &Arrival) {
+pub fn on_arrival(sides: &mut [Side; 2], side: usize, arrival: &Arrival, at: Instant) {
     let event = &mut sides[side].event;
     event.arrived += u32::from(arrival.segments);
     let Some(segment) = &arrival.segment else {
@@ -357,6 +374,7 @@ pub fn on_arrival(sides: &mut [Side; 2], side: usize, arrival: &Arrival) {
     }
     if segment.has(SYN) {
         sides[side].heard = Some(Offer::of(segment));
+        sides[side].opened.get_or_insert(at);
     }
     let placed = place(&sides[1 - side], &sides[side], segment);
     let full = usize::from(sides[1 - side].most_payload());
@@ -415,7 +433,10 @@ pub fn on_rest(sides: &mut [Side; 2], views: &[View; 2], at: Instant) {
         let owes = view.live().is_some_and(|tcb| tcb.info.rcv_nxt.0 > side.acked);
         side.owes_since = owes.then(|| side.owes_since.unwrap_or(at));
         side.before = Some(view.clone());
-        side.event = Happened::default();
+        // What a host says first may have waited for its neighbour's address.
+        if side.has_spoken {
+            side.event = Happened::default();
+        }
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Setup {
     pub delay: Duration,
     /// How long arriving segments may wait to be merged.
     pub merge: Duration,
-    /// Its program may abort.
+    /// Its program may abort, or its user timeout may end it early.
     pub may_abort: bool,
 }
 
@@ -309,9 +309,10 @@ impl Watcher {
         }
         match seen {
             Seen::Sent(sent) => self.judge_sent(at, side, &sent),
-            Seen::Arrived(arrival) => ghost::on_arrival(&mut self.sides, side, &arrival),
+            Seen::Arrived(arrival) => ghost::on_arrival(&mut self.sides, side, &arrival, at),
             Seen::Garbage(what) => self.blame("I-32", side, at, what.into()),
             Seen::Changed(from, to) => {
+                self.sides[side].reopened = (from, to) == (State::Listen, State::SynReceived);
                 if let Err(what) = wire::i_33_figure_5(from, to) {
                     self.blame("I-33", side, at, what);
                 }

@@ -84,18 +84,15 @@ fn is_same(before: &Tcb, now: &Tcb) -> bool {
 pub(super) fn i_36_how_it_ended(scene: &Scene<'_>, view: &View) -> Finding {
     let me = scene.me();
     let Some(trouble) = &view.app.trouble else {
-        // A listener whose only caller gave up or changed its mind during the handshake waits for another, lawfully.
+        // A listener that gave up its only caller, or that its only caller left during the handshake, waits for another, lawfully.
         let peer = scene.peer();
         let gave_up = peer.before.as_ref().is_some_and(|before| before.app.trouble.is_some());
-        let jilted = !view.app.connected && (peer.reset || gave_up);
+        let jilted = !view.app.connected && (peer.reset || gave_up || me.gave_up());
         let waits = !view.app.finished && !jilted && !me.is_forsaken(peer);
         return if waits { Err("the program still waits".into()) } else { Ok(()) };
     };
     let lawful = match trouble {
-        Trouble::Ended(CloseReason::TimedOut) => {
-            let patience = [me.setup.tcp.syn_retries, me.setup.tcp.synack_retries, me.setup.tcp.retries2];
-            patience.into_iter().any(|limit| me.retries >= limit)
-        }
+        Trouble::Ended(CloseReason::TimedOut) => me.gave_up(),
         Trouble::Ended(CloseReason::Reset | CloseReason::Refused) => me.was_reset,
         Trouble::Ended(CloseReason::Aborted) => me.reset,
         // Judged by I-01 and I-02.

@@ -42,8 +42,10 @@ fn peaceful(seed: u64) -> Plan {
             ..LinkConfig::default()
         };
     }
+    (plan.framing, plan.blackout) = (frame::Link::Ethernet, None);
     for host in &mut plan.hosts {
         host.pump.abort_after = None;
+        (host.tcp.keepalive, host.tcp.user_timeout) = (false, None);
     }
     plan
 }

@@ -68,7 +68,8 @@ impl Outcome {
 /// Plays a world to its end, or to its first violation.
 fn play(plan: &Plan, with_capture: bool) -> Outcome {
     let (mut world, ports) = plan.build();
-    let capture = with_capture.then(|| Capture::new(&[(ports[0], "A"), (ports[1], "B")], Reasons::All, EPOCH));
+    let capture =
+        with_capture.then(|| Capture::framed(plan.framing, &[(ports[0], "A"), (ports[1], "B")], Reasons::All, EPOCH));
     let mut observers = Observers { watcher: plan.watcher(ports), trace: 0, capture };
     let result = loop {
         match world.step(&mut observers) {

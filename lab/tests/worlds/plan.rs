@@ -11,7 +11,7 @@ use tidegate_lab::app::{App, Content, Pump};
 use tidegate_lab::invariants::{Setup, Watcher};
 use tidegate_lab::link::{LinkConfig, Queue};
 use tidegate_lab::rng::{Ppm, Rng};
-use tidegate_lab::world::{Patience, Port, World};
+use tidegate_lab::world::{Happening, Patience, Port, World};
 use tidegate_proto::net::{Cidr, HostConfig, IfaceConfig, InitialSequence, StackConfig};
 use tidegate_proto::tcp;
 use tidegate_proto::time::{Duration, Instant};
@@ -24,11 +24,14 @@ use tidegate_proto::wire::frame::Link;
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) ipv6: bool,
+    pub(crate) framing: Link,
     pub(crate) mtu: u16,
     /// A to B, B to A.
     pub(crate) links: [LinkConfig; 2],
     pub(crate) hosts: [HostPlan; 2],
     pub(crate) simultaneous_open: bool,
+    /// From when to when nothing passes, in one direction or both.
+    pub(crate) blackout: Option<(Instant, Instant, [bool; 2])>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +77,14 @@ impl Plan {
             let delay = links[0].delay.min(links[1].delay).as_nanos();
             hosts[1].opens = hosts[0].opens + Duration::from_nanos(dice.below(delay.max(1)));
         }
-        Plan { seed, ipv6, mtu, links, hosts, simultaneous_open }
+        let framing = if one_in(dice, 4) { Link::Ip } else { Link::Ethernet };
+        let blackout = one_in(dice, 6).then(|| {
+            let start = hosts[0].opens + links[0].delay * dice.below(12);
+            let end = start + Duration::from_millis(choose(dice, &[20, 500, 5_000, 100_000]));
+            let ways = choose(dice, &[[true, true], [true, false], [false, true]]);
+            (Instant::ZERO + start, Instant::ZERO + end, ways)
+        });
+        Plan { seed, ipv6, framing, mtu, links, hosts, simultaneous_open, blackout }
     }
 
     pub(crate) fn socket(&self, side: usize) -> SocketAddr {
@@ -97,7 +107,7 @@ impl Plan {
             };
             let host = world.add_host(StackConfig { tcp: plan.tcp.clone(), host });
             let interface = IfaceConfig {
-                mac: Some(MacAddr([2, 0, 0, 0, 0, [1, 2][side]])),
+                mac: (self.framing == Link::Ethernet).then_some(MacAddr([2, 0, 0, 0, 0, [1, 2][side]])),
                 mtu: self.mtu,
                 addrs: vec![Cidr { addr: self.socket(side).ip(), prefix: if self.ipv6 { 64 } else { 24 } }],
                 max_burst: plan.max_burst,
@@ -105,8 +115,17 @@ impl Plan {
             };
             world.add_interface(host, interface, plan.merge)
         });
-        world.add_link(ports[0], ports[1], self.links[0].clone());
-        world.add_link(ports[1], ports[0], self.links[1].clone());
+        let there = world.add_link(ports[0], ports[1], self.links[0].clone());
+        let back = world.add_link(ports[1], ports[0], self.links[1].clone());
+        if let Some((start, end, ways)) = self.blackout {
+            for (link, config) in
+                [there, back].into_iter().zip(&self.links).zip(ways).filter_map(|(l, way)| way.then_some(l))
+            {
+                let dark = LinkConfig { loss: Ppm::ALWAYS, ..config.clone() };
+                world.schedule(start, Happening::Relink(link, dark));
+                world.schedule(end, Happening::Relink(link, config.clone()));
+            }
+        }
         for (side, port) in ports.iter().enumerate() {
             world.add_app(port.host, App::Pump(Pump::new(self.pump(side))));
         }
@@ -118,9 +137,12 @@ impl Plan {
     /// the programs, the longest way to give up, and 2 MSL.
     fn patience(&self) -> Duration {
         let longest = tcp::Config::default().rto_max;
-        let lossy = self.links.iter().any(|link| link.loss != Ppm::NEVER || link.corrupt != Ppm::NEVER);
+        let bad = |link: &LinkConfig| link.loss != Ppm::NEVER || link.corrupt != Ppm::NEVER;
+        let lossy = self.blackout.is_some() || self.links.iter().any(bad);
         let sizes = self.hosts.iter().map(|host| host.pump.send);
-        let segments: u64 = sizes.map(|size| 2 + size / u64::from(self.mtu / 4)).sum();
+        let limits = self.hosts.iter().filter_map(|host| host.tcp.max_segment);
+        let segment = limits.min().unwrap_or(self.mtu).min(self.mtu) / 4;
+        let segments: u64 = sizes.map(|size| 2 + size / u64::from(segment)).sum();
         let transfer = if lossy { longest * segments } else { Duration::from_secs(5) * segments };
         let calls = Duration::from_millis(20) * 2 * 200;
         transfer + calls + longest * 20 + Duration::from_secs(60)
@@ -154,11 +176,11 @@ impl Plan {
             host: ports[side].host,
             socket: self.socket(side),
             mtu: self.mtu,
-            link: Link::Ethernet,
+            link: self.framing,
             tcp: self.hosts[side].tcp.clone(),
             delay: self.links[side].delay,
             merge: self.hosts[side].merge.unwrap_or(Duration::ZERO),
-            may_abort: self.hosts[side].pump.abort_after.is_some(),
+            may_abort: self.hosts[side].pump.abort_after.is_some() || self.hosts[side].tcp.user_timeout.is_some(),
         };
         Watcher::new(self.seed, [setup(0), setup(1)])
     }
@@ -210,6 +232,14 @@ fn host(dice: &mut Rng, mtu: u16) -> HostPlan {
         quick_acks: choose(dice, &[0, 2, 16]),
         delayed_ack: Duration::from_millis(choose(dice, &[0, 1, 40, 40, 200, 499])),
         initial_window: choose(dice, &[1, 2, 4, 10, 10]),
+        max_segment: one_in(dice, 8).then(|| choose(dice, &[64, 536, 1_000])),
+        slow_start_after_idle: on(dice),
+        retries2: choose(dice, &[3, 8, 15, 15]),
+        user_timeout: one_in(dice, 12).then(|| Duration::from_secs(choose(dice, &[1, 10, 60]))),
+        keepalive: one_in(dice, 6),
+        keepalive_time: Duration::from_secs(choose(dice, &[1, 30])),
+        keepalive_interval: Duration::from_secs(1),
+        keepalive_probes: choose(dice, &[2, 9]),
         ..tcp::Config::default()
     };
     let edge: u32 = choose(dice, &[0, 0x8000_0000]);
