@@ -109,16 +109,19 @@ impl HalfOpen {
     /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>.
     pub(crate) fn acknowledgement(&self, config: &Config, now: Instant) -> Header {
         let tsval = ts_clock(now, self.ts_offset);
-        let timestamps = syn_ack_options(config, &self.key, tsval, &self.peer_options()).timestamps;
+        let agreed = syn_ack_options(config, &self.key, tsval, &self.peer_options());
+        // Only a window beside SYN stands there unscaled. The right edge stays where the SYN-ACK has put it.
+        //= 7323#2.2
+        let unit = 1_u16 << agreed.window_scale.unwrap_or(0);
         Header {
             src_port: self.key.local_port,
             dst_port: self.key.remote_port,
             seq: self.iss + 1,
             ack: self.irs + 1,
             flags: Flags::ACK,
-            window: self.rcv_wnd,
+            window: self.rcv_wnd.div_ceil(unit),
             urgent: 0,
-            options: Options { timestamps, ..Options::default() },
+            options: Options { timestamps: agreed.timestamps, ..Options::default() },
         }
     }
 
@@ -322,6 +325,20 @@ mod tests {
         );
         record.syn_ack(&Config::default(), Instant::ZERO + Duration::from_millis(1));
         assert_eq!((record.accepted().retransmits, record.timeouts), (1, 0));
+    }
+
+    /// Found by a random world: a keep-alive probe met a half-open record.
+    //= 7323#2.2
+    #[test]
+    fn a_challenge_offers_the_window_of_the_syn_ack() {
+        let config = Config { rcv_buf: 100_001, ..Config::default() };
+        let mut record = half_open();
+        let syn_ack = record.syn_ack(&config, Instant::ZERO);
+        let shift = syn_ack.options.window_scale.expect("both offer it");
+        let challenge = record.acknowledgement(&config, Instant::ZERO);
+        let offered = u32::from(challenge.window) << shift;
+        assert!((0..1 << shift).contains(&(offered - u32::from(syn_ack.window))), "{offered}");
+        assert!(challenge.window < syn_ack.window);
     }
 
     #[test]
