@@ -1,7 +1,8 @@
 //! packetdrill's language: what a TCP must do, as system calls on one side and packets on the other.
 //!
 //! Everything is pure: text comes in, a [`Script`] goes out. [`parse`] reads a script and says of one that it cannot
-//! read where it stopped and what it expected there; a script prints as text that parses to the same script.
+//! read where it stopped and what it expected there; a script prints as text that parses to the same script. [`run`]
+//! plays a script against one stack in virtual time and gives a [`Verdict`].
 //!
 //! | file | what it does |
 //! |---|---|
@@ -11,13 +12,22 @@
 //! | `packets` | packet lines |
 //! | `expressions` | arguments and results of system calls |
 //! | `print` | a script as text |
+//! | `run` | packets injected and expected, at their times; the verdict |
+//! | `calls` | system calls, on BSD sockets |
+//! | `segment` | a scripted segment from and to bytes |
+//!
+//! Not run yet, and so "not applicable": code blocks, ICMP, UDP, encapsulated and damaged packets, calls with message
+//! headers, poll and epoll, commands that change the host.
 
 mod ast;
+mod calls;
 mod expressions;
 mod lexer;
 mod packets;
 mod parser;
 mod print;
+mod run;
+mod segment;
 #[cfg(test)]
 mod tests;
 
@@ -28,3 +38,4 @@ pub use ast::{
 };
 pub use lexer::SyntaxError;
 pub use parser::parse;
+pub use run::{Settings, Verdict, run};
