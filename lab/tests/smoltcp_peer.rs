@@ -412,15 +412,15 @@ fn over_a_good_link() {
 
 #[test]
 fn over_a_link_that_loses() {
-    meet(&[[20_000, 0], [0, 20_000], [10_000, 10_000]], 3, Vices { loss: 5, ..Vices::default() });
+    meet(&[[20_000, 0], [0, 20_000], [10_000, 10_000]], 20, Vices { loss: 5, ..Vices::default() });
 }
 
 #[test]
 fn over_a_link_that_holds_back_and_doubles() {
-    meet(&[[20_000, 0], [0, 20_000], [10_000, 10_000]], 3, Vices { reorder: 10, duplicate: 10, ..Vices::default() });
+    meet(&[[20_000, 0], [0, 20_000], [10_000, 10_000]], 20, Vices { reorder: 10, duplicate: 10, ..Vices::default() });
 }
 
 #[test]
 fn over_a_link_with_every_vice() {
-    meet(&[[5_000, 5_000]], 6, Vices { loss: 15, reorder: 10, duplicate: 10 });
+    meet(&[[5_000, 5_000]], 40, Vices { loss: 15, reorder: 10, duplicate: 10 });
 }

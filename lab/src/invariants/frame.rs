@@ -48,13 +48,13 @@ pub struct Options {
     pub sack: Vec<(u32, u32)>,
 }
 
-/// The control bits that matter here.
+/// The sender has no more data.
 pub const FIN: u8 = 0x01;
-/// As it says.
+/// The number is the initial one.
 pub const SYN: u8 = 0x02;
-/// As it says.
+/// The connection is over, or never was.
 pub const RST: u8 = 0x04;
-/// As it says.
+/// The acknowledgement number counts.
 pub const ACK: u8 = 0x10;
 
 impl Segment {
