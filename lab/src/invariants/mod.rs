@@ -15,6 +15,9 @@
 //! | `congestion` | I-22, I-23, I-25, I-26 |
 //! | `resources` | I-27, I-28, I-30 |
 //! | `wire` | I-32 to I-35 |
+//!
+//! I-20, I-37 and I-41 to I-43 compare several runs: `lab/tests/worlds`. I-24, I-29, I-31, I-39 and I-40 have to wait for
+//! what they are about.
 
 mod congestion;
 pub mod frame;
