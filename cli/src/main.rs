@@ -4,6 +4,7 @@
 //! In: the command line.
 //! Out: the subcommand's output; exit status 0, or a sentence on standard error and 1 (it went wrong) or 2 (refused).
 
+mod drill;
 mod dump;
 mod explain;
 mod failure;
@@ -28,6 +29,8 @@ struct Tidegate {
 enum Command {
     Lab(lab::Args),
     Dump(dump::Args),
+    #[command(alias = "packetdrill")]
+    Drill(drill::Args),
     Explain(explain::Args),
 }
 
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match Tidegate::try_parse() {
         Ok(Tidegate { command: Command::Lab(args) }) => lab::run(args),
         Ok(Tidegate { command: Command::Dump(args) }) => dump::run(args),
+        Ok(Tidegate { command: Command::Drill(args) }) => drill::drill(args),
         Ok(Tidegate { command: Command::Explain(args) }) => explain::run(args),
         Err(e) if e.use_stderr() => Err(Failure::from(e)),
         Err(help_or_version) => {
