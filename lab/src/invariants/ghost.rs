@@ -68,7 +68,7 @@ pub struct Side {
     pub last_arrival: Instant,
     /// When it last sent a limited challenge.
     pub challenged: Option<Instant>,
-    /// The most timeouts in a row that it has told of.
+    /// The most timeouts in a row that it has told of or counted.
     pub retries: u8,
     /// It sent RST.
     pub reset: bool,
@@ -248,6 +248,13 @@ impl Side {
         Some(Offer { mss: theirs.mss, scale, sack: ours.sack && theirs.sack, timestamps })
     }
 
+    /// How far a right edge may lie before another that means the same: the window beside SYN is not scaled, and those of
+    /// a half-open record's other segments are its multiples.
+    pub fn rounding(&self) -> i64 {
+        let scale = self.agreed().and_then(|agreed| agreed.scale).filter(|_| self.acked <= 1);
+        (1 << scale.unwrap_or(0).min(14)) - 1
+    }
+
     /// The most payload that one of its segments may carry: RFC 9293 3.7.1, RFC 6691.
     pub fn most_payload(&self) -> u16 {
         let (headers, default) = if self.setup.socket.is_ipv6() { (60, 1220) } else { (40, 536) };
@@ -419,6 +426,8 @@ pub fn on_rest(sides: &mut [Side; 2], views: &[View; 2], at: Instant) {
             if !tcb.info.in_recovery {
                 side.duplicates = side.latest_duplicates;
             }
+            // What waits for a neighbour's address, and is lost there, is on no wire.
+            side.retries = side.retries.max(tcb.info.backoff);
             let una = tcb.info.snd_una.0;
             while side.borders.front().is_some_and(|border| *border <= una) {
                 side.borders.pop_front();

@@ -87,7 +87,7 @@ pub(super) fn i_08_window(scene: &Scene<'_>, sent: &Sent, placed: &Placed) -> Fi
 //= I-09
 pub(super) fn i_09_right_edge(scene: &Scene<'_>, sent: &Sent, placed: &Placed) -> Finding {
     match placed.edge.filter(|_| !sent.segment.has(RST)) {
-        Some(edge) if edge < scene.me().promised => {
+        Some(edge) if edge + scene.me().rounding() < scene.me().promised => {
             Err(format!("the window ends at {edge} after {}", scene.me().promised))
         }
         _ => Ok(()),
@@ -99,7 +99,7 @@ pub(super) fn i_09_right_edge(scene: &Scene<'_>, sent: &Sent, placed: &Placed) -
 pub(super) fn i_09_edge_kept(scene: &Scene<'_>, view: &View) -> Finding {
     let inner = view.live().and_then(|tcb| tcb.inner.as_ref());
     match inner.map(|inner| inner.rcv_edge.0) {
-        Some(edge) if edge < scene.me().promised => {
+        Some(edge) if edge + scene.me().rounding() < scene.me().promised => {
             Err(format!("takes up to {edge}, and has promised {}", scene.me().promised))
         }
         _ => Ok(()),
