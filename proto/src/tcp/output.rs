@@ -96,7 +96,9 @@ impl Live {
             seq: self.snd.space.seq(Pos::SYN),
             ack: self.rcv.space.seq(self.rcv.nxt()),
             flags: Flags::SYN | Flags::ACK,
-            window: syn_window(&c.cfg, &c.key),
+            // What was promised since the first SYN-ACK stays promised.
+            //= 9293/SHLD-14
+            window: u16::try_from(self.rcv.wnd()).unwrap_or(u16::MAX),
             options,
             ..c.header()
         };
@@ -496,6 +498,22 @@ mod tests {
         play.receive(seg(A, 1, 1));
         assert_eq!(play.sent(), ["P. 1:101 ack 1 data"]);
         assert_eq!(play.info().backoff, 0);
+    }
+
+    /// Found by a random world: the SYN-ACK that came again took back what a challenge between had offered.
+    //= 9293/SHLD-14
+    #[test]
+    fn a_syn_ack_that_goes_again_takes_nothing_back() {
+        let mut play = Play::syn_sent(&Config { rcv_buf: 5_000, ..plain() });
+        play.receive(seg(S, 0, 0));
+        let first = play.bursts()[0].header.window;
+        play.receive(seg(A, 9_000, 1));
+        let challenge = play.bursts()[0].header.window;
+        assert!(challenge > first, "whole segments beside SYN, {first}; the buffer now, {challenge}");
+        play.now += ms(1000);
+        play.conn.on_timeout(play.now);
+        let again = &play.bursts()[0];
+        assert_eq!((again.header.flags, again.header.window), (SA, challenge));
     }
 
     /// Found by a random world: the peer's data was acknowledged by a probe, and the peer had to send it again.
