@@ -9,22 +9,12 @@ use core::net::Ipv4Addr;
 
 use bytes::Bytes;
 use tidegate_proto::wire::checksum::portable;
-use tidegate_proto::wire::{Ecn, Flags, Header, Options, Seq, eth, frame, ip, ipv4};
+use tidegate_proto::wire::{Flags, Header, Options, Seq, eth, frame, ip, ipv4};
 
 /// A segment from port `src_port` of one host to port 80 of another, padded to Ethernet's minimum.
 pub(crate) fn segment(src_port: u16, seq: Seq, flags: Flags, payload: &[u8]) -> Bytes {
-    let ip = ip::Header::V4(ipv4::Header {
-        src: Ipv4Addr::new(10, 0, 0, 1),
-        dst: Ipv4Addr::new(10, 0, 0, 2),
-        protocol: ip::protocol::TCP,
-        ttl: 64,
-        dscp: 0,
-        ecn: Ecn::NotEct,
-        id: 0,
-        dont_fragment: true,
-        more_fragments: false,
-        fragment_offset: 0,
-    });
+    let ip =
+        ip::Header::V4(ipv4::Header::atomic(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2), ip::protocol::TCP));
     let (dst, src) = (eth::MacAddr([2, 0, 0, 0, 0, 2]), eth::MacAddr([2, 0, 0, 0, 0, 1]));
     let link = eth::Header { dst, src, ethertype: ip.ethertype() };
     let options = Options::default();

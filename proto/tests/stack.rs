@@ -363,7 +363,7 @@ fn data_on_a_syn_is_sent_again() {
     let options = Options { mss: Some(1460), ..Options::default() };
     let with_text = |flags, seq, ack: Seq, text: &[u8]| {
         let (src, dst) = ([192, 168, 131, 132].into(), [192, 168, 131, 138].into());
-        let ip = ip::Header::V4(ipv4_header(src, dst, ip::protocol::TCP));
+        let ip = ip::Header::V4(ipv4::Header::atomic(src, dst, ip::protocol::TCP));
         let (options, window) = (options.clone(), 1000);
         let header = Header { src_port: 9, dst_port: 80, seq, ack, flags, options, window, urgent: 0 };
         let head = frame::emit_tcp(None, &ip, &header, &[text], portable);
@@ -530,7 +530,7 @@ fn echo_requests_are_answered() {
     let echo = Echo { id: 7, seq: 1 };
     let (src, dst) = ([192, 168, 131, 132].into(), [192, 168, 131, 138].into());
     let data = b"hello, host".to_vec();
-    let v4 = ip::Header::V4(ipv4_header(src, dst, ip::protocol::ICMP));
+    let v4 = ip::Header::V4(ipv4::Header::atomic(src, dst, ip::protocol::ICMP));
     let message = V4::EchoRequest(echo).to_bytes(&data);
     pair.deliver(B, ethernet_frame(&v4, &message, &data));
     let (src, dst) = (pair.addr6(A, 0).ip(), pair.addr6(B, 0).ip());
@@ -616,7 +616,11 @@ fn icmp_errors_find_their_connection() {
     let mut forged = syn.to_vec();
     forged[24] ^= 0x40;
     let unreachable = |code| V4::Unreachable { code, next_hop_mtu: 0 };
-    let ip = ip::Header::V4(ipv4_header([192, 168, 131, 1].into(), [192, 168, 131, 132].into(), ip::protocol::ICMP));
+    let ip = ip::Header::V4(ipv4::Header::atomic(
+        [192, 168, 131, 1].into(),
+        [192, 168, 131, 132].into(),
+        ip::protocol::ICMP,
+    ));
     for (message, quoted, verdict) in [
         (unreachable(1), &syn[..28], Verdict::Accepted),
         (unreachable(3), &syn[..], Verdict::Accepted),
@@ -768,21 +772,6 @@ fn idle_connections_change_nothing_for_others() {
     assert_eq!(answers[0], answers[1]);
 }
 
-fn ipv4_header(src: std::net::Ipv4Addr, dst: std::net::Ipv4Addr, protocol: u8) -> ipv4::Header {
-    ipv4::Header {
-        src,
-        dst,
-        protocol,
-        ttl: 64,
-        dscp: 0,
-        ecn: Ecn::NotEct,
-        id: 0,
-        dont_fragment: true,
-        more_fragments: false,
-        fragment_offset: 0,
-    }
-}
-
 fn ipv6_header(src: std::net::Ipv6Addr, dst: std::net::Ipv6Addr, protocol: u8, hop_limit: u8) -> ipv6::Header {
     ipv6::Header { src, dst, protocol, hop_limit, dscp: 0, ecn: Ecn::NotEct, flow_label: 0, fragment: None }
 }
@@ -800,7 +789,7 @@ fn ethernet_frame(ip: &ip::Header, transport: &[u8], payload: &[u8]) -> Bytes {
 fn tcp_packet(src: std::net::IpAddr, dst: std::net::IpAddr, header: &Header) -> Bytes {
     let ip = match (src, dst) {
         (std::net::IpAddr::V4(src), std::net::IpAddr::V4(dst)) => {
-            ip::Header::V4(ipv4_header(src, dst, ip::protocol::TCP))
+            ip::Header::V4(ipv4::Header::atomic(src, dst, ip::protocol::TCP))
         }
         (std::net::IpAddr::V6(src), std::net::IpAddr::V6(dst)) => {
             ip::Header::V6(ipv6_header(src, dst, ip::protocol::TCP, 64))

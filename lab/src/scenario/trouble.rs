@@ -74,18 +74,9 @@ pub(super) fn multicast(settings: &Settings) -> Stage {
 fn hand_made_syn(from: SocketAddr, to: SocketAddr) -> Bytes {
     let protocol = ip::protocol::TCP;
     let ip = match (from.ip(), to.ip()) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => ip::Header::V4(ipv4::Header {
-            src,
-            dst,
-            protocol,
-            ttl: 1,
-            dscp: 0,
-            ecn: Ecn::NotEct,
-            id: 0,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-        }),
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            ip::Header::V4(ipv4::Header { ttl: 1, ..ipv4::Header::atomic(src, dst, protocol) })
+        }
         (IpAddr::V6(src), IpAddr::V6(dst)) => ip::Header::V6(ipv6::Header {
             src,
             dst,

@@ -153,18 +153,9 @@ fn ip_header(info: &IpInfo, src: IpAddr, dst: IpAddr) -> ip::Header {
     let (dscp, ecn) = (tos >> 2, ecn.expect("two bits have four values"));
     let (ttl, protocol) = (info.ttl.unwrap_or(INJECTED_TTL), ip::protocol::TCP);
     match (src, dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => ip::Header::V4(ipv4::Header {
-            src,
-            dst,
-            protocol,
-            ttl,
-            dscp,
-            ecn,
-            id: 0,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-        }),
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            ip::Header::V4(ipv4::Header { ttl, dscp, ecn, ..ipv4::Header::atomic(src, dst, protocol) })
+        }
         (src, dst) => {
             let v6 = |addr: IpAddr| match addr {
                 IpAddr::V6(addr) => addr,

@@ -10,7 +10,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use bytes::Bytes;
 
 use super::demux::Slot;
-use super::ip::{ipv4_header, ipv6_header};
+use super::ip::ipv6_header;
 use super::link::bare;
 use super::{Cause, IfaceId, Stack, TxFrame};
 use crate::tcp::{DropReason, Verdict};
@@ -34,7 +34,8 @@ impl Stack {
         match message {
             V4::EchoRequest(echo) => {
                 let ttl = self.config.host.default_ttl;
-                let answer = ip::Header::V4(ipv4::Header { ttl, ..ipv4_header(ip.dst, ip.src, protocol::ICMP) });
+                let answer =
+                    ip::Header::V4(ipv4::Header { ttl, ..ipv4::Header::atomic(ip.dst, ip.src, protocol::ICMP) });
                 let reply = V4::EchoReply(echo).to_bytes(&data);
                 self.send_echo_reply(iface, &answer, &reply, data, now);
                 Ok(Verdict::Accepted)

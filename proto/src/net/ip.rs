@@ -5,7 +5,7 @@
 //! In: a packet from a device; a TCP header and payload to send.
 //! Out: a segment for the four-tuple's owner; a frame, or a segment that is looped back.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv6Addr};
 
 use bytes::{Bytes, BytesMut};
 
@@ -184,9 +184,12 @@ impl Stack {
     fn tcp_ip_header(&self, path: &Path, key: &FourTuple, transmit: &Transmit) -> ip::Header {
         let (dscp, ecn) = (path.dscp, transmit.ecn);
         match (key.local_ip, key.remote_ip) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                ip::Header::V4(ipv4::Header { ttl: path.ttl, dscp, ecn, ..ipv4_header(src, dst, protocol::TCP) })
-            }
+            (IpAddr::V4(src), IpAddr::V4(dst)) => ip::Header::V4(ipv4::Header {
+                ttl: path.ttl,
+                dscp,
+                ecn,
+                ..ipv4::Header::atomic(src, dst, protocol::TCP)
+            }),
             (src, dst) => ip::Header::V6(ipv6::Header {
                 hop_limit: path.ttl,
                 dscp,
@@ -239,23 +242,6 @@ impl From<Error> for DropReason {
             Error::BadOptions => DropReason::BadOptions,
             Error::Truncated | Error::BadLength | Error::BadVersion | Error::BadExtension => DropReason::Malformed,
         }
-    }
-}
-
-/// The IPv4 header of what this host sends. It is never fragmented, so that its identification means nothing and
-/// tells nothing (RFC 6864 4.1, A-10).
-pub(super) fn ipv4_header(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8) -> ipv4::Header {
-    ipv4::Header {
-        src,
-        dst,
-        protocol,
-        ttl: 64,
-        dscp: 0,
-        ecn: Ecn::NotEct,
-        id: 0,
-        dont_fragment: true,
-        more_fragments: false,
-        fragment_offset: 0,
     }
 }
 

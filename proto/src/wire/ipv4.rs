@@ -42,6 +42,23 @@ pub struct Header {
 pub const HEADER_LEN: usize = 20;
 
 impl Header {
+    /// The header of an atomic packet, one that is never fragmented: its identification means nothing and tells
+    /// nothing (RFC 6864 4.1). TTL 64, no DSCP, not ECN-capable.
+    pub const fn atomic(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8) -> Header {
+        Header {
+            src,
+            dst,
+            protocol,
+            ttl: 64,
+            dscp: 0,
+            ecn: Ecn::NotEct,
+            id: 0,
+            dont_fragment: true,
+            more_fragments: false,
+            fragment_offset: 0,
+        }
+    }
+
     /// The header of a whole packet, and where its payload lies: up to the packet's own length, which may be less
     /// than the frame's. Options are passed over.
     pub fn parse(bytes: &[u8]) -> Result<(Header, Range<usize>), Error> {
