@@ -24,17 +24,25 @@ fn verdict(text: &str) -> Verdict {
 }
 
 #[test]
-fn every_script_passes() {
+fn every_script_passes_over_both_versions_of_ip() {
     let mut counts = BTreeMap::<String, u32>::new();
     let mut failed = Vec::new();
     for file in scripts() {
         let text = fs::read_to_string(&file).expect("a script");
         let folder = file.parent().and_then(Path::file_name).expect("its RFC").to_string_lossy().into_owned();
         *counts.entry(folder).or_default() += 1;
-        match verdict(&text) {
-            Verdict::Pass => {}
-            Verdict::Fail(place, why) | Verdict::NotApplicable(place, why) => {
-                failed.push(format!("{}:{}: {why}", file.display(), place.line));
+        let script = parse(&text, &[]).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let says_version = script.options.iter().any(|option| option.name == "ip_version");
+        for ipv6 in [false, true] {
+            if says_version && ipv6 {
+                continue;
+            }
+            match run(&script, &Settings { ipv6, ..Settings::default() }) {
+                Verdict::Pass => {}
+                Verdict::Fail(place, why) | Verdict::NotApplicable(place, why) => {
+                    let version = if ipv6 { "IPv6" } else { "IPv4" };
+                    failed.push(format!("{}:{}: over {version}: {why}", file.display(), place.line));
+                }
             }
         }
     }

@@ -106,7 +106,7 @@ struct Sent {
 impl Run {
     fn new(script: &Script, settings: &Settings, place: &mut Place) -> Result<Self, Stop> {
         let mut head =
-            Head { stack: settings.stack.clone(), ipv6: settings.ipv6, tolerance: settings.tolerance, mtu: 1500 };
+            Head { stack: settings.stack.clone(), ipv6: settings.ipv6, tolerance: settings.tolerance, mtu: None };
         for option in &script.options {
             *place = option.place;
             head.take(option)?;
@@ -125,7 +125,7 @@ impl Run {
         let mut stack = Stack::new(head.stack, SEED, Instant::ZERO);
         stack.add_interface(IfaceConfig {
             mac: None,
-            mtu: head.mtu,
+            mtu: head.mtu.unwrap_or(if head.ipv6 { IPV6_MTU } else { IPV4_MTU }),
             addrs: Vec::from([Cidr { addr: local, prefix }]),
             max_burst: 65_536,
             checksum_offload: false,
@@ -378,7 +378,7 @@ struct Head {
     stack: StackConfig,
     ipv6: bool,
     tolerance: Duration,
-    mtu: u16,
+    mtu: Option<u16>,
 }
 
 impl Head {
@@ -395,7 +395,7 @@ impl Head {
             ("tolerance_usecs", micros) => {
                 self.tolerance = Duration::from_micros(micros.parse().map_err(|_| unusable())?);
             }
-            ("mtu", mtu) => self.mtu = mtu.parse().map_err(|_| unusable())?,
+            ("mtu", mtu) => self.mtu = Some(mtu.parse().map_err(|_| unusable())?),
             // No buffer of the runner's waits to be freed.
             ("send_omit_free", "") => {}
             _ => return Err(unusable()),
@@ -502,6 +502,11 @@ const PSH: Flags = Flags(0x08);
 
 /// The port of either end, unless the script names another; packetdrill's.
 const PORT: u16 = 8080;
+
+/// The MTU unless the script says another: Ethernet's, and so much more for IPv6 as its header is longer than IPv4's, so
+/// that a script finds the same MSS in both.
+const IPV4_MTU: u16 = 1500;
+const IPV6_MTU: u16 = 1520;
 
 /// How long a packet that may come at any time is waited for.
 const PATIENCE: Duration = Duration::from_secs(3600);

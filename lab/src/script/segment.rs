@@ -55,6 +55,11 @@ pub(super) fn decode(packet: &[u8]) -> Option<(SocketAddr, SocketAddr, IpInfo, T
     }
     let info = IpInfo { tos: Some(Tos::Byte(dscp << 2 | ecn_bits(ecn))), flow_label, ttl: Some(ttl) };
     let bytes = packet.get(range)?;
+    // What the stack sends is checked like what it gets: a segment with a wrong checksum is none.
+    //= 9293/MUST-2
+    if !Sum::pseudo_header(portable, ip.src(), ip.dst(), protocol, bytes.len()).with(bytes).is_valid() {
+        return None;
+    }
     let word = |at: usize| bytes.get(at..at + 2)?.try_into().ok().map(u16::from_be_bytes);
     let double = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
     let offset_flags = word(12)?;
