@@ -77,6 +77,15 @@ pub struct HostConfig {
     pub local_port_range: (u16, u16),
     /// `ip_default_ttl` and hop limit (MUST-49).
     pub default_ttl: u8,
+    /// `ipfrag_high_thresh`: bytes that wait for the rest of their packets at the most, a quarter of them from one
+    /// source; 0 takes no fragments.
+    pub ipfrag_high_thresh: u32,
+    /// `ipfrag_time`: how long IPv4 fragments wait.
+    pub ipfrag_time: Duration,
+    /// `icmp_msgs_per_sec`: ICMP errors that this host sends at the most.
+    pub icmp_msgs_per_sec: u32,
+    /// `icmp_msgs_burst`: how many of them may go at once.
+    pub icmp_msgs_burst: u32,
     /// How long a neighbour entry is trusted.
     pub neighbour_lifetime: Duration,
     /// Where the sequence numbers of new connections start.
@@ -105,6 +114,10 @@ impl Default for HostConfig {
             abort_on_overflow: false,
             local_port_range: (32_768, 60_999),
             default_ttl: 64,
+            ipfrag_high_thresh: 4 * 1024 * 1024,
+            ipfrag_time: Duration::from_secs(30),
+            icmp_msgs_per_sec: 1000,
+            icmp_msgs_burst: 50,
             neighbour_lifetime: Duration::from_secs(60),
             initial_sequence: InitialSequence::Keyed,
             notes: true,

@@ -30,10 +30,18 @@ pub struct Counters {
     pub in_addr_errors: u64,
     pub in_unknown_protos: u64,
     pub out_no_routes: u64,
+    pub reasm_reqds: u64,
+    pub reasm_oks: u64,
+    pub reasm_fails: u64,
+    pub reasm_timeout: u64,
+    pub reasm_overlaps: u64,
     pub out_discards: u64,
     pub icmp_in_echos: u64,
     pub icmp_out_echo_reps: u64,
     pub icmp_in_errors: u64,
+    pub icmp_out_time_excds: u64,
+    pub icmp_out_parm_probs: u64,
+    pub icmp_out_rate_limit_global: u64,
 }
 
 /// How much a stack holds (I-28: all zero when everything is over).

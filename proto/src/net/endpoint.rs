@@ -256,7 +256,8 @@ impl Stack {
             time_wait: self.time_wait.len(),
             listeners: self.listeners.len(),
             timers: self.wheel.len(),
-            memory: connections.map(|(_, connection)| connection.info(self.now).memory).sum(),
+            memory: connections.map(|(_, connection)| connection.info(self.now).memory).sum::<usize>()
+                + self.reassembly.memory(),
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Sections: RFC 792, RFC 4443; RFC 1122 3.2.2; RFC 4861 7.2; RFC 9293 3.9.2.2; RFC 6633 (source quench).
 //! In: ICMP messages to one of our addresses, or to a group that every host is in.
-//! Out: echo replies, neighbour advertisements; what an error says, at the connection that it is about.
+//! Out: echo replies, neighbour advertisements, complaints about packets; what an error says, at the connection that it is about.
 
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -14,7 +14,7 @@ use super::ip::ipv6_header;
 use super::link::bare;
 use super::{Cause, IfaceId, Stack, TxFrame};
 use crate::tcp::{DropReason, Verdict};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::icmp::{DATA_OFFSET, Quote, V4, V6};
 use crate::wire::ip::{self, protocol};
 use crate::wire::{FourTuple, frame, ipv4, ipv6};
@@ -123,6 +123,49 @@ impl Stack {
         }
     }
 
+    /// Tells the sender of a packet what was wrong with it: RFC 1122 3.2.2, RFC 4443 2.4.
+    pub(super) fn complain(
+        &mut self,
+        iface: IfaceId,
+        about: &ip::Header,
+        packet: Bytes,
+        complaint: Complaint,
+        now: Instant,
+    ) {
+        let (src, dst) = (about.dst(), about.src());
+        if src.is_multicast() || is_error_itself(about.protocol(), &packet) {
+            return;
+        }
+        if !self.icmp_limit.may_send(self.config.host.icmp_msgs_per_sec, self.config.host.icmp_msgs_burst, now) {
+            self.counters.icmp_out_rate_limit_global += 1;
+            return;
+        }
+        let ttl = self.config.host.default_ttl;
+        let (ip, message, quote) = match (src, dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let ip = ipv4::Header { ttl, ..ipv4::Header::atomic(src, dst, protocol::ICMP) };
+                let quote = packet.slice(..packet.len().min(QUOTE_V4));
+                let Some(message) = complaint.v4() else { return };
+                (ip::Header::V4(ip), message.to_bytes(&quote).into_iter().collect(), quote)
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let ip = ipv6::Header { hop_limit: ttl, ..ipv6_header(src, dst, protocol::ICMPV6) };
+                let quote = packet.slice(..packet.len().min(QUOTE_V6));
+                (ip::Header::V6(ip), complaint.v6().to_bytes(src, dst, &quote), quote)
+            }
+            _ => return,
+        };
+        match complaint {
+            Complaint::ReassemblyTime => self.counters.icmp_out_time_excds += 1,
+            Complaint::Parameter { .. } => self.counters.icmp_out_parm_probs += 1,
+        }
+        let header = frame::emit(self.link_header(iface, &ip).as_ref(), &ip, &message, quote.len());
+        let frame = TxFrame { header, payload: quote.into(), ..bare(iface, Cause::Icmp) };
+        if let Some(frame) = self.resolve(frame, dst, now) {
+            self.queue(frame);
+        }
+    }
+
     /// An error about a packet of ours: its connection hears of it, if the quoted segment may be one that it sent.
     //= 9293/MUST-54
     fn error_arrives(&mut self, quoted: &[u8]) -> Result<Verdict, DropReason> {
@@ -139,6 +182,65 @@ impl Stack {
         }
     }
 }
+
+/// What this host tells the sender of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Complaint {
+    /// The rest of its pieces did not come in time.
+    ReassemblyTime,
+    /// A field is wrong. For IPv6 only.
+    Parameter { code: u8, pointer: u32 },
+}
+
+impl Complaint {
+    fn v4(self) -> Option<V4> {
+        matches!(self, Complaint::ReassemblyTime).then_some(V4::TimeExceeded { code: REASSEMBLY })
+    }
+
+    fn v6(self) -> V6 {
+        match self {
+            Complaint::ReassemblyTime => V6::TimeExceeded { code: REASSEMBLY },
+            Complaint::Parameter { code, pointer } => V6::ParameterProblem { code, pointer },
+        }
+    }
+}
+
+/// How fast this host sends ICMP errors, so that nobody can use it to send them to others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct RateLimit {
+    /// When all that was sent would have been sent at the even rate.
+    paid: Instant,
+}
+
+impl RateLimit {
+    /// Whether one more may go, out of so many a second and so many at once.
+    fn may_send(&mut self, per_second: u32, burst: u32, now: Instant) -> bool {
+        let Some(interval) = 1_000_000_000_u64.checked_div(u64::from(per_second)) else { return false };
+        let paid = self.paid.max(now) + Duration::from_nanos(interval);
+        let may = paid.since(now) <= Duration::from_nanos(interval.saturating_mul(u64::from(burst)));
+        if may {
+            self.paid = paid;
+        }
+        may
+    }
+}
+
+/// An error is never answered with another.
+fn is_error_itself(protocol: u8, packet: &[u8]) -> bool {
+    let Ok((header, payload)) = ip::Header::parse_quoted(packet) else { return true };
+    let kind = packet.get(payload.start).copied();
+    match header {
+        ip::Header::V4(_) => protocol == protocol::ICMP && kind.is_none_or(|kind| !matches!(kind, 0 | 8 | 13..=18)),
+        ip::Header::V6(_) => protocol == protocol::ICMPV6 && kind.is_none_or(|kind| kind < 128),
+    }
+}
+
+/// Reassembly took too long: a code of time exceeded in both versions.
+const REASSEMBLY: u8 = 1;
+/// RFC 1812 4.3.2.3: an error is no longer than 576 bytes.
+const QUOTE_V4: usize = 576 - ipv4::HEADER_LEN - DATA_OFFSET;
+/// RFC 4443 2.4: an error is no longer than 1280 bytes.
+const QUOTE_V6: usize = 1280 - ipv6::HEADER_LEN - DATA_OFFSET;
 
 /// ff02::1.
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);

@@ -1,6 +1,6 @@
 //! IP input and output: what is for us, from whom it may come, and what header goes before what we send.
 //!
-//! Sections: RFC 791, RFC 8200; RFC 1122 3.2.1.3 and RFC 4291 2.5 (addresses that no packet may have); RFC 6864
+//! Sections: RFC 791, RFC 8200; RFC 6980 (no fragments in neighbour discovery); RFC 1122 3.2.1.3 and RFC 4291 2.5 (addresses that no packet may have); RFC 6864
 //! (identification); RFC 6437 (flow label); RFC 9293 3.9.2.3; attacks.
 //! In: a packet from a device; a TCP header and payload to send.
 //! Out: a segment for the four-tuple's owner; a frame, or a segment that is looped back.
@@ -11,6 +11,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::demux::tuple_bytes;
 use super::endpoint::Path;
+use super::icmp::Complaint;
+use super::reassembly::{Arrival, Limits, Piece};
 use super::{Cause, ChecksumState, Frame, IfaceId, Note, SocketId, Stack, TxChecksum, TxFrame, route};
 use crate::tcp::{self, DropReason, Payload, Segment, Transmit, Verdict};
 use crate::time::Instant;
@@ -42,7 +44,9 @@ impl Stack {
             return Err(DropReason::Multicast);
         }
         if header.is_fragment() {
-            return Err(DropReason::Fragment);
+            let packet = packet.get(..payload.end).ok_or(DropReason::Malformed)?;
+            let piece = Piece { iface, header: &header, packet, start: payload.start };
+            return if is_ours { self.piece_arrives(&piece, now) } else { Err(DropReason::Multicast) };
         }
         let payload = start + payload.start..start + payload.end;
         match header.protocol() {
@@ -78,6 +82,54 @@ impl Stack {
                 self.counters.in_unknown_protos += 1;
                 Err(DropReason::UnknownProtocol)
             }
+        }
+    }
+
+    /// A piece of a packet to one of our addresses: with the last of them, the packet.
+    fn piece_arrives(&mut self, piece: &Piece<'_>, now: Instant) -> Result<Verdict, DropReason> {
+        self.counters.reasm_reqds += 1;
+        let host = &self.config.host;
+        let memory = usize::try_from(host.ipfrag_high_thresh).unwrap_or(usize::MAX);
+        let limits = Limits { memory, time: host.ipfrag_time };
+        let (arrival, evicted) = self.reassembly.on_piece(piece, limits, now, &mut self.wheel);
+        self.counters.reasm_fails += evicted;
+        let refused = match arrival {
+            Arrival::Held | Arrival::Again => return Ok(Verdict::Accepted),
+            Arrival::Whole(bytes) => {
+                self.counters.reasm_oks += 1;
+                // RFC 6980 5: what is said about neighbours needs no fragments, and would escape those that watch it.
+                if let Ok((ip::Header::V6(header), payload)) = ip::Header::parse(&bytes)
+                    && header.protocol == protocol::ICMPV6
+                    && bytes.get(payload.start).is_some_and(|kind| NEIGHBOUR_DISCOVERY.contains(kind))
+                {
+                    return Err(DropReason::Fragment);
+                }
+                let whole = Frame { bytes, checksum: ChecksumState::Unknown, segments: 1 };
+                return self.packet_arrives(piece.iface, &whole, 0, true, now);
+            }
+            Arrival::Overlap => {
+                self.counters.reasm_overlaps += 1;
+                DropReason::Fragment
+            }
+            Arrival::Refused { code, pointer } => {
+                let about = Bytes::copy_from_slice(piece.packet);
+                self.complain(piece.iface, piece.header, about, Complaint::Parameter { code, pointer }, now);
+                DropReason::Malformed
+            }
+            Arrival::Dropped(why) => why,
+        };
+        self.counters.reasm_fails += 1;
+        Err(refused)
+    }
+
+    /// A packet was not completed in time. Its sender is told, if it would know which packet it was.
+    pub(super) fn on_reassembly_timeout(&mut self, index: u32, now: Instant) {
+        let Some(overdue) = self.reassembly.on_timeout(index, &mut self.wheel) else { return };
+        self.counters.reasm_timeout += 1;
+        self.counters.reasm_fails += 1;
+        //= 8200#4.5
+        if let Some((header, packet)) = overdue.first {
+            self.complain(overdue.iface, &header, packet, Complaint::ReassemblyTime, now);
         }
     }
 
@@ -249,6 +301,9 @@ impl From<Error> for DropReason {
 pub(super) fn ipv6_header(src: Ipv6Addr, dst: Ipv6Addr, protocol: u8) -> ipv6::Header {
     ipv6::Header { src, dst, protocol, hop_limit: 64, dscp: 0, ecn: Ecn::NotEct, flow_label: 0, fragment: None }
 }
+
+/// The types of ICMPv6 messages about routers and neighbours (RFC 4861 4).
+const NEIGHBOUR_DISCOVERY: core::ops::RangeInclusive<u8> = 133..=137;
 
 /// 127.0.0.0/8 and ::1.
 const fn is_local(addr: IpAddr) -> bool {

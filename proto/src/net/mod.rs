@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `link` | Ethernet, ARP; which frame waits for which neighbour (`neighbour`) |
 //! | `ip` | what is for us, from whom it may come; headers and checksums of what we send; loopback |
+//! | `reassembly` | packets that arrive in pieces |
 //! | `icmp` | echo, neighbour discovery, errors |
 //! | `segment` | from a four-tuple to whatever has it (`demux`): connection, half-open record, TIME-WAIT record, listener |
 //! | `timewait` | the TIME-WAIT records |
@@ -28,6 +29,7 @@ pub mod offload;
 mod open;
 mod port;
 pub(crate) mod random;
+mod reassembly;
 mod route;
 mod segment;
 mod slab;
@@ -57,6 +59,7 @@ use demux::{Demux, Slot};
 use endpoint::{Endpoint, Socket};
 use neighbour::NeighbourCache;
 use random::Random;
+use reassembly::Reassembly;
 use slab::Slab;
 use timewait::TimeWaitTable;
 use wheel::Wheel;
@@ -79,6 +82,8 @@ pub struct Stack {
     half_open: Slab<HalfOpen>,
     time_wait: TimeWaitTable,
     neighbours: NeighbourCache,
+    reassembly: Reassembly,
+    icmp_limit: icmp::RateLimit,
     wheel: Wheel<TimerKey>,
     /// How many of the sockets are connections.
     connections: usize,
@@ -112,6 +117,8 @@ impl Stack {
             half_open: Slab::new(),
             time_wait: TimeWaitTable::new(),
             neighbours: NeighbourCache::new(config.host.neighbour_lifetime),
+            reassembly: Reassembly::new(),
+            icmp_limit: icmp::RateLimit::default(),
             wheel: Wheel::new(now),
             connections: 0,
             ready: VecDeque::new(),
@@ -399,6 +406,7 @@ impl Stack {
                     self.remove_time_wait(index);
                 }
                 TimerKey::Neighbour(index) => self.on_neighbour_timeout(index, now),
+                TimerKey::Reassembly(index) => self.on_reassembly_timeout(index, now),
             }
         }
     }
@@ -487,6 +495,7 @@ pub(crate) enum TimerKey {
     HalfOpen(u32),
     TimeWait(u32),
     Neighbour(u32),
+    Reassembly(u32),
 }
 
 /// Answers that wait to be drained. Like Linux: the default length of a device's queue.

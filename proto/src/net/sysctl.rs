@@ -71,6 +71,18 @@ impl StackConfig {
 /// Every setting, by name.
 pub const SYSCTLS: &[Sysctl] = &[
     Sysctl {
+        name: "icmp_msgs_burst",
+        expects: "0 to 1000000",
+        about: "ICMP errors that may go at once",
+        set: |config, value| set(&mut config.host.icmp_msgs_burst, number(value, 0, 1_000_000)),
+    },
+    Sysctl {
+        name: "icmp_msgs_per_sec",
+        expects: "0 to 1000000",
+        about: "ICMP errors that this host sends in a second at the most; 0 sends none",
+        set: |config, value| set(&mut config.host.icmp_msgs_per_sec, number(value, 0, 1_000_000)),
+    },
+    Sysctl {
         name: "ip_default_ttl",
         expects: "1 to 255",
         about: "time to live and hop limit of what this host sends",
@@ -84,6 +96,18 @@ pub const SYSCTLS: &[Sysctl] = &[
             let [low, high] = numbers(value, 1, 65_535)?;
             (low <= high).then(|| config.host.local_port_range = (low, high))
         },
+    },
+    Sysctl {
+        name: "ipfrag_high_thresh",
+        expects: "bytes, 0 to 2147483647",
+        about: "memory for packets that arrive in pieces, a quarter of it for one source; 0 takes no fragments",
+        set: |config, value| set(&mut config.host.ipfrag_high_thresh, number(value, 0, MAX_BUFFER)),
+    },
+    Sysctl {
+        name: "ipfrag_time",
+        expects: "seconds, 1 to 3600",
+        about: "how long the pieces of an IPv4 packet wait for the rest",
+        set: |config, value| set(&mut config.host.ipfrag_time, number(value, 1, 3600).map(Duration::from_secs)),
     },
     Sysctl {
         name: "tcp_abort_on_overflow",

@@ -87,7 +87,7 @@ pub enum DropReason {
     Multicast,
     /// A protocol that nobody here speaks.
     UnknownProtocol,
-    /// An IP fragment, and reassembly is not in use.
+    /// An IP fragment that contradicts others of its packet.
     Fragment,
     /// No connection and no listener has this four-tuple.
     NoConnection,

@@ -47,6 +47,8 @@ pub struct Fragment {
 
 /// The length of the fixed header.
 pub const HEADER_LEN: usize = 40;
+/// The length of a fragment header.
+pub const FRAGMENT_LEN: usize = 8;
 
 impl Header {
     /// The header of a whole packet, and where the transport's bytes lie.
@@ -145,6 +147,30 @@ impl Header {
     }
 }
 
+/// True if `bytes`, which start with header `first`, hold every extension header and the whole header of the transport
+/// behind them: what the first fragment of a packet must (RFC 7112).
+pub fn has_whole_chain(first: u8, mut bytes: &[u8]) -> bool {
+    let mut next = first;
+    for _ in 0..MAX_EXTENSIONS {
+        match next {
+            protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS => {
+                let Ok(header) = extension(bytes) else { return false };
+                let (Some(&behind), Some(rest)) = (header.first(), bytes.get(header.len()..)) else { return false };
+                (next, bytes) = (behind, rest);
+            }
+            // A fragment within a fragment.
+            protocol::FRAGMENT => return false,
+            protocol::TCP => {
+                let len = bytes.get(12).map(|offset| usize::from(offset >> 4) * 4);
+                return len.is_some_and(|len| bytes.len() >= len.max(20));
+            }
+            protocol::UDP | protocol::ICMPV6 => return bytes.len() >= 8,
+            _ => return true,
+        }
+    }
+    false
+}
+
 /// One extension header of the common shape: next header, length in units of 8 bytes beyond the first.
 fn extension(rest: &[u8]) -> Result<&[u8], Error> {
     let units = rest.get(1).copied().ok_or(Error::Truncated)?;
@@ -189,7 +215,6 @@ struct RawFragment {
 }
 
 const FLOW_LABEL: u32 = 0x000f_ffff;
-const FRAGMENT_LEN: usize = 8;
 const PAD1: u8 = 0;
 /// RFC 8200 4.1 has an order with seven places; RFC 8504 5.3 lets a host set a limit.
 const MAX_EXTENSIONS: usize = 8;
