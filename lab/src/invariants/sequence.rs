@@ -7,7 +7,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use tidegate_proto::tcp::Cause;
+use tidegate_proto::tcp::{Cause, Mark};
 use tidegate_proto::wire::Pos;
 
 use super::frame::{ACK, FIN, RST, SYN};
@@ -249,7 +249,7 @@ pub(super) fn i_14_in_flight(_: &Scene<'_>, view: &View) -> Finding {
     if !joined || !whole {
         return Err(format!("in flight is {runs:?}, and SND.UNA {una:?}, SND.NXT {nxt:?}"));
     }
-    let all_lost = !runs.is_empty() && runs.iter().all(|run| run.2);
+    let all_lost = !runs.is_empty() && runs.iter().all(|run| run.2 == Mark::Lost);
     if inner.pipe > tcb.info.unacked || (all_lost && inner.pipe > 0) {
         return Err(format!("pipe is {} of {} segments: {runs:?}", inner.pipe, tcb.info.unacked));
     }

@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use super::inflight::Mark;
 use super::snd::SendHalf;
 use super::state::{Live, Opening, Shape};
 use super::{Connection, State, Timer};
@@ -112,8 +113,8 @@ pub struct Inspection {
     pub ts_recent: Option<u32>,
     /// The ranges held beyond RCV.NXT, in order.
     pub ooo: Vec<(Pos, Pos)>,
-    /// What is in flight: each run, and whether it is held lost.
-    pub inflight: Vec<(Pos, Pos, bool)>,
+    /// What is in flight: each run, and what became of it.
+    pub inflight: Vec<(Pos, Pos, Mark)>,
     /// Segments in the network as the sender counts them.
     pub pipe: u32,
     /// Every armed timer.
@@ -172,7 +173,7 @@ impl Connection {
             max_snd_wnd: snd.max_wnd,
             ts_recent: rcv.paws.as_ref().map(|paws| paws.ts_recent()),
             ooo: rcv.queue.ooo_ranges().iter().collect(),
-            inflight: snd.inflight.runs().map(|run| (run.start, run.end, run.lost)).collect(),
+            inflight: snd.inflight.runs().map(|run| (run.start, run.end, run.mark)).collect(),
             pipe: snd.inflight.pipe(),
             timers: self.common.timers.armed().collect(),
         })

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::cc::Sample;
 use super::check::{AckKind, ResetKind, View, check_flags};
-use super::inflight::Acked;
+use super::inflight::Delivery;
 use super::open::ts_clock;
 use super::state::Live;
 use super::{
@@ -283,8 +283,9 @@ impl Live {
     pub(super) fn take_ack_of_syn(&mut self, c: &mut Common, seg: &Arrival, now: Instant) {
         let retransmits = self.snd.inflight.head().map_or(0, |syn| syn.retransmits);
         self.snd.set_window(seg.seq, seg.ack, seg.wnd);
-        let acked = self.snd.advance(seg.ack, now);
-        self.take_round_trip(c, seg, acked, now);
+        let mut delivery = Delivery::default();
+        self.snd.advance(seg.ack, &mut delivery, now);
+        self.take_round_trip(c, seg, &delivery, now);
         self.snd.rtt.on_progress();
         self.on_established(c, retransmits);
         c.timers.cancel(Timer::Retransmission);
@@ -303,11 +304,13 @@ impl Live {
         let (una, in_flight) = (self.snd.una, self.snd.inflight.segments());
         let had_room = c.has_room(&self.snd);
         let cwnd_limited = self.snd.congestion_room() == 0;
-        let acked = self.snd.advance(seg.ack, now);
+        let mut delivery = Delivery::default();
+        self.snd.advance(seg.ack, &mut delivery, now);
         c.stats.bytes_acked += seg.ack.min(self.snd.queue.end()).since(una.max(Pos::FIRST));
-        self.take_round_trip(c, seg, acked, now);
+        let rtt = self.take_round_trip(c, seg, &delivery, now);
         self.snd.rtt.on_progress();
-        let sample = Sample { acked: acked.segments, in_flight, cwnd_limited, now };
+        let Delivery { acked, delivered, .. } = delivery;
+        let sample = Sample { acked, delivered, lost: 0, in_flight, cwnd_limited, rtt, now };
         //= 6298#5.2
         //= 6298#5.3
         if self.snd.on_ack_of_data(&sample) {
@@ -329,10 +332,10 @@ impl Live {
     }
 
     /// One round-trip sample from an acknowledgement that moves SND.UNA.
-    fn take_round_trip(&mut self, c: &Common, seg: &Arrival, acked: Acked, now: Instant) {
-        if let Some(sent) = acked.sent {
+    fn take_round_trip(&mut self, c: &Common, seg: &Arrival, delivery: &Delivery, now: Instant) -> Option<Duration> {
+        if let Some(sent) = delivery.oldest {
             self.snd.rtt.on_sample(now.since(sent));
-        } else if let (true, Some(ts)) = (self.rcv.paws.is_some() && acked.ambiguous, seg.timestamps) {
+        } else if let (true, Some(ts)) = (self.rcv.paws.is_some() && delivery.ambiguous, seg.timestamps) {
             //= 7323#4.1
             // The echo tells which copy arrived. One that we cannot have sent is a lie or a middlebox's.
             let age = Duration::from_millis(u64::from(ts_clock(now, c.ts_offset).wrapping_sub(ts.ecr)));
@@ -340,6 +343,7 @@ impl Live {
                 self.snd.rtt.on_sample(age.max(TICK));
             }
         }
+        delivery.newest.map(|sent| now.since(sent))
     }
 
     /// Sixth, check the URG bit.

@@ -12,6 +12,7 @@ pub(crate) mod check;
 mod close;
 pub mod config;
 mod events;
+#[allow(dead_code, reason = "the rules that mark and read it follow")]
 mod inflight;
 pub mod info;
 mod input;
@@ -28,6 +29,8 @@ pub mod recovery;
 pub mod recvq;
 mod retransmit;
 pub mod rtt;
+#[allow(dead_code, reason = "as above")]
+mod runs;
 pub mod segment;
 pub mod sendq;
 mod snd;
@@ -37,6 +40,7 @@ pub mod timer;
 
 pub use cause::{AckCause, Cause, ResetCause, RetransmitCause};
 pub use config::Config;
+pub use inflight::{Delivery, Mark};
 pub use info::{Inspection, TcpInfo};
 pub use payload::Payload;
 pub use segment::{DropReason, Segment, Transmit, Verdict};

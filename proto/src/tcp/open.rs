@@ -158,15 +158,7 @@ impl Live {
 impl SendHalf {
     /// The SYN or SYN-ACK goes out.
     pub(super) fn on_syn_sent(&mut self, sent: Instant, retransmits: u8) {
-        self.inflight.push(Run {
-            start: Pos::SYN,
-            end: Pos::FIRST,
-            size: 1,
-            fin: false,
-            sent,
-            retransmits,
-            lost: false,
-        });
+        self.inflight.push(Run { retransmits, ..Run::new(Pos::SYN, Pos::FIRST, 1, false, sent) });
         self.nxt = Pos::FIRST;
     }
 }

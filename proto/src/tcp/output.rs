@@ -118,7 +118,7 @@ impl Live {
         self.snd.inflight.split_lost(run.start, self.snd.edge());
         let run = self.snd.inflight.first_lost().filter(|run| run.end <= self.snd.edge())?;
         let burst = u32::try_from(limit.burst / usize::from(run.size)).unwrap_or(u32::MAX).max(1);
-        let mut segments = run.segments().min(room).min(burst);
+        let mut segments = run.segments.min(room).min(burst);
         if run.start < self.snd.una {
             // What is left of a segment of which the peer has acknowledged a part.
             segments = 1;
@@ -154,7 +154,7 @@ impl Live {
         let data_end = start + len;
         let fin = self.snd.closing && data_end == self.snd.queue.end() && data_end < self.snd.edge();
         let end = data_end + u64::from(fin);
-        self.snd.inflight.push(Run { start, end, size, fin, sent: now, retransmits: 0, lost: false });
+        self.snd.inflight.push(Run::new(start, end, size, fin, now));
         self.snd.on_new_data_sent(end, len % u64::from(size) != 0, now);
         self.tell_of_room(c, had_room);
         let push = self.snd.takes_push(start, data_end);
@@ -173,7 +173,7 @@ impl Live {
             return None;
         }
         let end = start + 1;
-        snd.inflight.push(Run { start, end, size: snd.mss, fin: true, sent: now, retransmits: 0, lost: false });
+        snd.inflight.push(Run::new(start, end, snd.mss, true, now));
         snd.on_new_data_sent(end, false, now);
         Some(self.segment(c, now, start, Flags::FIN, Payload::NONE, 0, Cause::Fin))
     }

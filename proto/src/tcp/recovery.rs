@@ -272,7 +272,10 @@ mod tests {
                 self.una = ack;
                 match self.recovery.on_ack(ack, acked) {
                     NewAck::Ordinary => {
-                        self.cc.on_ack(&Sample { acked, in_flight, cwnd_limited: true, now: Instant::ZERO });
+                        let (cwnd_limited, now) = (true, Instant::ZERO);
+                        let sample =
+                            Sample { acked, delivered: acked, lost: 0, in_flight, cwnd_limited, rtt: None, now };
+                        self.cc.on_ack(&sample);
                     }
                     NewAck::Partial { .. } => self.lost = true,
                     NewAck::Within => {}

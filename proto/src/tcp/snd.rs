@@ -7,7 +7,7 @@
 use alloc::collections::VecDeque;
 
 use super::cc::{Cc, Sample};
-use super::inflight::{Acked, InFlight};
+use super::inflight::{Delivery, InFlight};
 use super::recovery::{DupAck, NewAck, Recovery};
 use super::rtt::Rtt;
 use super::sendq::SendQueue;
@@ -167,14 +167,14 @@ impl SendHalf {
     }
 
     /// An acknowledgement of everything before `ack`, which lies between SND.UNA and SND.NXT.
-    pub(super) fn advance(&mut self, ack: Pos, now: Instant) -> Acked {
+    pub(super) fn advance(&mut self, ack: Pos, delivery: &mut Delivery, now: Instant) {
         self.una = ack;
         self.progress = now;
         self.retries = 0;
         self.probe_due = false;
         self.queue.ack_to(ack.min(self.queue.end()).max(Pos::FIRST));
         self.pushes.forget_to(ack);
-        self.inflight.ack_to(ack)
+        self.inflight.ack_to(ack, delivery);
     }
 
     /// The window that a segment offers: SND.WND <- SEG.WND, SND.WL1 <- SEG.SEQ, SND.WL2 <- SEG.ACK, if it is newer

@@ -41,10 +41,16 @@ pub struct Sample {
     /// Segments that it acknowledged. A segment counts once, when all of it is acknowledged: however finely a peer
     /// divides its acknowledgements, they add up to what was sent (RFC 3465).
     pub acked: u32,
+    /// Segments that the peer now holds, by number or by SACK, and was not known to hold before.
+    pub delivered: u32,
+    /// Segments that it makes us hold lost.
+    pub lost: u32,
     /// Segments in flight before it.
     pub in_flight: u32,
     /// The congestion window, and nothing else, kept data back since the one before.
     pub cwnd_limited: bool,
+    /// The round trip of the newest segment that it covers, if that was sent only once.
+    pub rtt: Option<Duration>,
     /// When it arrived.
     pub now: Instant,
 }

@@ -134,7 +134,15 @@ mod tests {
     }
 
     fn full(cc: &Cc, acked: u32) -> Sample {
-        Sample { acked, in_flight: cc.cwnd(), cwnd_limited: true, now: Instant::ZERO }
+        Sample {
+            acked,
+            delivered: acked,
+            lost: 0,
+            in_flight: cc.cwnd(),
+            cwnd_limited: true,
+            rtt: None,
+            now: Instant::ZERO,
+        }
     }
 
     /// A whole window is acknowledged in steps of `acked` segments.
@@ -211,7 +219,7 @@ mod tests {
         for (in_flight, cwnd_limited, slow_start, avoidance) in
             [(10, true, 11, 10), (6, false, 11, 10), (5, false, 10, 10), (0, false, 10, 10)]
         {
-            let sample = Sample { acked: 1, in_flight, cwnd_limited, now: Instant::ZERO };
+            let sample = Sample { in_flight, cwnd_limited, ..full(&reno(), 1) };
             let mut cc = reno();
             cc.on_ack(&sample);
             assert_eq!(cc.cwnd(), slow_start, "slow start: {sample:?}");
@@ -256,12 +264,12 @@ mod tests {
                 let before = cc.cwnd();
                 match event {
                     0 => {
-                        cc.on_ack(&Sample { acked: n, in_flight: before, cwnd_limited: limited, now: Instant::ZERO });
+                        cc.on_ack(&Sample { in_flight: before, cwnd_limited: limited, ..full(&reno(), n) });
                         prop_assert!(cc.cwnd() >= before && cc.cwnd() - before <= n);
                     }
                     1 => {
                         let acked = n % 64;
-                        cc.on_ack(&Sample { acked, in_flight: before, cwnd_limited: limited, now: Instant::ZERO });
+                        cc.on_ack(&Sample { in_flight: before, cwnd_limited: limited, ..full(&reno(), acked) });
                         prop_assert!(cc.cwnd() >= before && cc.cwnd() - before <= acked);
                     }
                     2 => {
