@@ -16,4 +16,5 @@ pub mod dev;
 #[cfg(target_os = "linux")]
 pub mod rt;
 
+pub use tidegate_lab as lab;
 pub use tidegate_proto as proto;

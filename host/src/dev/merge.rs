@@ -15,6 +15,7 @@ use tidegate_proto::wire::checksum::portable;
 use super::{Capabilities, Device, Room, Wait};
 
 /// A device whose received segments are merged: those of one [`Device::receive`], which therefore waits for nothing.
+/// Verdicts on what was merged stay here: a [`Capture`](super::Capture) belongs around it, not inside.
 #[derive(Debug)]
 pub struct Merge<D> {
     device: D,
@@ -72,6 +73,10 @@ impl<D: Device> Device for Merge<D> {
 
     fn wait(&self) -> Wait<'_> {
         self.device.wait()
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        self.device.next_timeout()
     }
 }
 

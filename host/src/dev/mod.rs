@@ -10,8 +10,12 @@
 //! | [`UnixLink`] | frames over a UNIX stream socket, as QEMU and passt speak them | UNIX |
 //! | [`channel`] | both ends of a link in memory, for any packet source | everywhere |
 //! | [`Merge`] | merges what another device receives, as GRO does | everywhere |
+//! | [`Impair`] | another device behind a bad network: loss, delay, reordering... | everywhere |
+//! | [`Capture`] | another device whose frames are written to files, with reasons | everywhere |
 
+mod capture;
 mod channel;
+mod impair;
 mod merge;
 #[cfg(target_os = "linux")]
 mod pool;
@@ -26,7 +30,9 @@ mod unsent;
 mod vnet;
 mod waker;
 
+pub use capture::{Capture, CaptureFiles, CaptureStatus};
 pub use channel::{ChannelEnd, channel};
+pub use impair::Impair;
 pub use merge::Merge;
 #[cfg(target_os = "linux")]
 pub use tun::{Offload, Tun};
@@ -40,6 +46,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use tidegate_proto::net::{Cidr, Frame, IfaceConfig, TxFrame};
+use tidegate_proto::tcp::Verdict;
+use tidegate_proto::time::Instant;
 use tidegate_proto::wire::eth::MacAddr;
 use tidegate_proto::wire::frame::Link;
 
@@ -63,6 +71,42 @@ pub trait Device: Send {
 
     /// How to wait for it.
     fn wait(&self) -> Wait<'_>;
+
+    /// When the owner calls [`receive`](Self::receive) and [`send`](Self::send) again even if nothing has happened
+    /// that it could wait for: a device that holds frames back.
+    fn next_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    /// What became of a frame that [`receive`](Self::receive) gave: one call for each, in their order, before the next
+    /// call of anything else. An owner that does not know leaves it out.
+    fn on_verdict(&mut self, _verdict: Verdict) {}
+}
+
+impl<D: Device + ?Sized> Device for Box<D> {
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    fn receive(&mut self, frames: &mut Vec<Frame>, limit: usize) -> io::Result<usize> {
+        (**self).receive(frames, limit)
+    }
+
+    fn send(&mut self, frames: &mut VecDeque<TxFrame>) -> io::Result<Room> {
+        (**self).send(frames)
+    }
+
+    fn wait(&self) -> Wait<'_> {
+        (**self).wait()
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        (**self).next_timeout()
+    }
+
+    fn on_verdict(&mut self, verdict: Verdict) {
+        (**self).on_verdict(verdict);
+    }
 }
 
 /// What a device can do.

@@ -71,7 +71,8 @@ impl Engine {
         }
         let outcome = device.receive(&mut self.arrived, BATCH);
         for frame in self.arrived.drain(..) {
-            self.sockets.receive(self.iface, frame, now);
+            let verdict = self.sockets.receive(self.iface, frame, now);
+            device.on_verdict(verdict);
         }
         match outcome {
             Ok(received) => received == BATCH,
@@ -91,7 +92,7 @@ impl Engine {
             while let Some(frame) = self.sockets.poll_transmit(now) {
                 self.queue.push_back(frame);
             }
-            self.send();
+            self.send(now);
             while let Some((fd, ready)) = self.sockets.poll_wake() {
                 self.wake(fd, ready);
             }
@@ -104,7 +105,7 @@ impl Engine {
 
     /// The next deadline, if it is earlier than what the alarm is set to.
     pub(super) fn arm_earlier(&mut self) -> Option<Instant> {
-        let next = self.sockets.next_timeout()?;
+        let next = self.next_timeout()?;
         if self.armed.is_some_and(|armed| armed <= next) {
             return None;
         }
@@ -114,7 +115,7 @@ impl Engine {
 
     /// The next deadline, or none, if the alarm is set to another.
     pub(super) fn arm_exactly(&mut self) -> Option<Option<Instant>> {
-        let next = self.sockets.next_timeout();
+        let next = self.next_timeout();
         (std::mem::replace(&mut self.armed, next) != next).then_some(next)
     }
 
@@ -155,12 +156,19 @@ impl Engine {
         self.failure.clone()
     }
 
-    fn send(&mut self) {
+    /// When something happens by itself: a timer of the stack's, or of the device's.
+    fn next_timeout(&self) -> Option<Instant> {
+        let device = self.device.as_ref().and_then(Device::next_timeout);
+        self.sockets.next_timeout().into_iter().chain(device).min()
+    }
+
+    fn send(&mut self, now: Instant) {
         let Some(device) = &mut self.device else {
             self.queue.clear();
             return;
         };
-        if self.queue.is_empty() && self.room == Room::Free {
+        let is_due = device.next_timeout().is_some_and(|at| at <= now);
+        if self.queue.is_empty() && self.room == Room::Free && !is_due {
             return;
         }
         match device.send(&mut self.queue) {

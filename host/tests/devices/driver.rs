@@ -24,7 +24,7 @@ use crate::namespace::for_root;
 const A: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1));
 const B: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 2));
 
-fn host(device: impl Device + 'static, addr: IpAddr) -> Driver {
+pub fn host(device: impl Device + 'static, addr: IpAddr) -> Driver {
     let stack = Stack::new(StackConfig::default(), [1; 32], clock::now());
     let interface = device.capabilities().interface(MacAddr([2, 0, 0, 0, 0, 9]), vec![Cidr { addr, prefix: 24 }]);
     Driver::start(Sockets::new(stack, 1000), device, interface).expect("a thread")
@@ -68,7 +68,7 @@ fn until_done<T>(
     }
 }
 
-fn listen(driver: &Driver, addr: SocketAddr) -> Fd {
+pub fn listen(driver: &Driver, addr: SocketAddr) -> Fd {
     driver.call(|sockets, _| {
         let fd = sockets.socket(Domain::V4).expect("a descriptor");
         sockets.bind(fd, addr).expect("a free port");
@@ -77,17 +77,17 @@ fn listen(driver: &Driver, addr: SocketAddr) -> Fd {
     })
 }
 
-fn accept(driver: &Driver, listener: Fd) -> Fd {
+pub fn accept(driver: &Driver, listener: Fd) -> Fd {
     until_done(driver, listener, Ready::IN, |sockets| sockets.accept(listener, clock::now())).0
 }
 
-fn connect(driver: &Driver, to: SocketAddr) -> Fd {
+pub fn connect(driver: &Driver, to: SocketAddr) -> Fd {
     let fd = driver.call(|sockets, _| sockets.socket(Domain::V4)).expect("a descriptor");
     until_done(driver, fd, Ready::OUT, |sockets| sockets.connect(fd, to, clock::now()));
     fd
 }
 
-fn write_all(driver: &Driver, fd: Fd, mut data: &[u8]) {
+pub fn write_all(driver: &Driver, fd: Fd, mut data: &[u8]) {
     while !data.is_empty() {
         let n = until_done(driver, fd, Ready::OUT, |sockets| sockets.send(fd, data, MsgFlags::NONE, clock::now()));
         data = &data[n..];
@@ -98,7 +98,7 @@ fn read(driver: &Driver, fd: Fd, out: &mut [u8]) -> usize {
     until_done(driver, fd, Ready::IN, |sockets| sockets.recv(fd, out, MsgFlags::NONE, clock::now()))
 }
 
-fn read_to_end(driver: &Driver, fd: Fd) -> Vec<u8> {
+pub fn read_to_end(driver: &Driver, fd: Fd) -> Vec<u8> {
     let (mut all, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
     loop {
         match read(driver, fd, &mut buffer) {
@@ -108,7 +108,7 @@ fn read_to_end(driver: &Driver, fd: Fd) -> Vec<u8> {
     }
 }
 
-fn content(seed: u32, len: usize) -> Vec<u8> {
+pub fn content(seed: u32, len: usize) -> Vec<u8> {
     (seed..).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).take(len).collect()
 }
 

@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, unreachable_pub)]
 
+mod decorators;
 mod driver;
 mod kernel;
 mod links;
