@@ -81,6 +81,7 @@ pub(crate) fn drop(why: DropReason) -> &'static Sentence {
         DropReason::Multicast => &say::DROP_MULTICAST,
         DropReason::UnknownProtocol => &say::DROP_PROTOCOL,
         DropReason::Fragment => &say::DROP_FRAGMENT,
+        DropReason::Redirect => &say::DROP_REDIRECT,
         DropReason::NoConnection => &say::DROP_NO_CONNECTION,
         DropReason::IgnoredReset => &say::DROP_RESET,
         DropReason::ListenOverflow => &say::DROP_OVERFLOW,

@@ -244,7 +244,8 @@ sentences! {
     DROP_MARTIAN: "an impossible source address", "源地址不可能";
     DROP_MULTICAST: "TCP has no multicast", "TCP不提供广播或多播";
     DROP_PROTOCOL: "an unknown protocol", "未知协议";
-    DROP_FRAGMENT: "a fragment", "分片";
+    DROP_FRAGMENT: "a fragment that contradicts others", "与其他分片矛盾的分片";
+    DROP_REDIRECT: "a redirect", "ICMP 重定向";
     DROP_NO_CONNECTION: "no such connection", "没有这条连接";
     DROP_RESET: "a reset that means nothing here", "无意义的复位";
     DROP_OVERFLOW: "the listener's queue is full", "收听队列已满";

@@ -5,9 +5,10 @@
 //! Out: its timer armed, its events announced, its TIME-WAIT record taken over, its place freed when all is done.
 
 use alloc::boxed::Box;
+use core::net::IpAddr;
 
 use super::demux::Slot;
-use super::route::{self, Route};
+use super::route::Way;
 use super::wheel::TimerId;
 use super::{Event, IfaceId, Population, SocketError, SocketId, Stack, StackConfig, TimerKey};
 use crate::listen::Listener;
@@ -53,6 +54,8 @@ pub(super) enum Owner {
 pub(super) struct Path {
     /// Where they go out; `None` for one of our own addresses.
     pub(super) iface: Option<IfaceId>,
+    /// The neighbour that they are handed to: the peer, or a router.
+    pub(super) next_hop: IpAddr,
     /// The largest IP packet on it.
     pub(super) mtu: u16,
     /// Time to live or hop limit.
@@ -89,13 +92,13 @@ impl Endpoint {
 impl Stack {
     /// The way of packets with this four-tuple.
     pub(super) fn path(&self, key: &FourTuple, config: &Config) -> Option<Path> {
-        let (iface, mtu) = match route::find(&self.ifaces, key.remote_ip)? {
-            Route::Loopback => (None, LOOPBACK_MTU),
+        let (iface, next_hop, mtu) = match self.way(key.remote_ip, Some(key.local_ip))? {
+            Way::Loopback => (None, key.remote_ip, LOOPBACK_MTU),
             //= 9293/SHLD-6
-            Route::OnLink { iface, .. } => (Some(iface), self.ifaces.get(usize::from(iface.0))?.mtu),
+            Way::Out { iface, next_hop, .. } => (Some(iface), next_hop, self.ifaces.get(usize::from(iface.0))?.mtu),
         };
         let flow_label = if key.remote_ip.is_ipv6() { self.flow_label(key) } else { 0 };
-        let mut path = Path { iface, mtu, ttl: 0, dscp: 0, flow_label };
+        let mut path = Path { iface, next_hop, mtu, ttl: 0, dscp: 0, flow_label };
         path.mark_as(config, &self.config);
         Some(path)
     }

@@ -23,7 +23,6 @@ impl Stack {
     /// An ICMP message to one of our addresses.
     pub(super) fn icmp_arrives(
         &mut self,
-        iface: IfaceId,
         ip: &ipv4::Header,
         payload: &Bytes,
         now: Instant,
@@ -32,12 +31,18 @@ impl Stack {
         let message = V4::parse(payload)?;
         let data = payload.slice(DATA_OFFSET..);
         match message {
+            // A router that no longer wants our packets for somebody: who believes that lets anyone on the link, or
+            // whoever can name a packet of ours, lead them elsewhere. Like Linux with accept_redirects off.
+            V4::Other { kind: REDIRECT_V4, .. } => {
+                self.counters.icmp_in_redirects += 1;
+                Err(DropReason::Redirect)
+            }
             V4::EchoRequest(echo) => {
                 let ttl = self.config.host.default_ttl;
                 let answer =
                     ip::Header::V4(ipv4::Header { ttl, ..ipv4::Header::atomic(ip.dst, ip.src, protocol::ICMP) });
                 let reply = V4::EchoReply(echo).to_bytes(&data);
-                self.send_echo_reply(iface, &answer, &reply, data, now);
+                self.send_echo_reply(&answer, &reply, data, now);
                 Ok(Verdict::Accepted)
             }
             //= 9293/MUST-55
@@ -60,6 +65,10 @@ impl Stack {
         // Parsed, a message has its first eight bytes.
         let message = V6::parse(payload, ip.src, ip.dst)?;
         match message {
+            V6::Other { kind: REDIRECT_V6, .. } => {
+                self.counters.icmp_in_redirects += 1;
+                Err(DropReason::Redirect)
+            }
             // RFC 4861 7.1: what a router passed on is no neighbour's.
             V6::NeighbourSolicitation { .. } | V6::NeighbourAdvertisement { .. } if ip.hop_limit != 255 => {
                 Err(DropReason::Malformed)
@@ -87,7 +96,7 @@ impl Stack {
                 let hop_limit = self.config.host.default_ttl;
                 let answer = ipv6::Header { hop_limit, ..ipv6_header(ip.dst, ip.src, protocol::ICMPV6) };
                 let reply = V6::EchoReply(echo).to_bytes(ip.dst, ip.src, &data);
-                self.send_echo_reply(iface, &ip::Header::V6(answer), &reply, data, now);
+                self.send_echo_reply(&ip::Header::V6(answer), &reply, data, now);
                 Ok(Verdict::Accepted)
             }
             V6::Unreachable { .. } | V6::TimeExceeded { .. } | V6::ParameterProblem { .. } => {
@@ -97,13 +106,9 @@ impl Stack {
         }
     }
 
-    fn send_echo_reply(&mut self, iface: IfaceId, ip: &ip::Header, reply: &[u8], data: Bytes, now: Instant) {
-        let header = frame::emit(self.link_header(iface, ip).as_ref(), ip, reply, data.len());
-        let frame = TxFrame { header, payload: data.into(), ..bare(iface, Cause::EchoReply) };
+    fn send_echo_reply(&mut self, ip: &ip::Header, reply: &[u8], data: Bytes, now: Instant) {
         self.counters.icmp_in_echos += 1;
-        if let Some(frame) = self.resolve(frame, ip.dst(), now) {
-            self.queue(frame);
-        }
+        self.send_packet(ip, reply, data, Cause::EchoReply, now);
         self.counters.icmp_out_echo_reps += 1;
     }
 
@@ -124,14 +129,7 @@ impl Stack {
     }
 
     /// Tells the sender of a packet what was wrong with it: RFC 1122 3.2.2, RFC 4443 2.4.
-    pub(super) fn complain(
-        &mut self,
-        iface: IfaceId,
-        about: &ip::Header,
-        packet: Bytes,
-        complaint: Complaint,
-        now: Instant,
-    ) {
+    pub(super) fn complain(&mut self, about: &ip::Header, packet: Bytes, complaint: Complaint, now: Instant) {
         let (src, dst) = (about.dst(), about.src());
         if src.is_multicast() || is_error_itself(about.protocol(), &packet) {
             return;
@@ -159,11 +157,7 @@ impl Stack {
             Complaint::ReassemblyTime => self.counters.icmp_out_time_excds += 1,
             Complaint::Parameter { .. } => self.counters.icmp_out_parm_probs += 1,
         }
-        let header = frame::emit(self.link_header(iface, &ip).as_ref(), &ip, &message, quote.len());
-        let frame = TxFrame { header, payload: quote.into(), ..bare(iface, Cause::Icmp) };
-        if let Some(frame) = self.resolve(frame, dst, now) {
-            self.queue(frame);
-        }
+        self.send_packet(&ip, &message, quote, Cause::Icmp, now);
     }
 
     /// An error about a packet of ours: its connection hears of it, if the quoted segment may be one that it sent.
@@ -235,6 +229,9 @@ fn is_error_itself(protocol: u8, packet: &[u8]) -> bool {
     }
 }
 
+/// RFC 792 and RFC 4861 4.5: redirect.
+const REDIRECT_V4: u8 = 5;
+const REDIRECT_V6: u8 = 137;
 /// Reassembly took too long: a code of time exceeded in both versions.
 const REASSEMBLY: u8 = 1;
 /// RFC 1812 4.3.2.3: an error is no longer than 576 bytes.

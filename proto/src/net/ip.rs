@@ -13,6 +13,7 @@ use super::demux::tuple_bytes;
 use super::endpoint::Path;
 use super::icmp::Complaint;
 use super::reassembly::{Arrival, Limits, Piece};
+use super::route::Way;
 use super::{Cause, ChecksumState, Frame, IfaceId, Note, SocketId, Stack, TxChecksum, TxFrame, route};
 use crate::tcp::{self, DropReason, Payload, Segment, Transmit, Verdict};
 use crate::time::Instant;
@@ -45,8 +46,8 @@ impl Stack {
         }
         if header.is_fragment() {
             let packet = packet.get(..payload.end).ok_or(DropReason::Malformed)?;
-            let piece = Piece { iface, header: &header, packet, start: payload.start };
-            return if is_ours { self.piece_arrives(&piece, now) } else { Err(DropReason::Multicast) };
+            let piece = Piece { header: &header, packet, start: payload.start };
+            return if is_ours { self.piece_arrives(iface, &piece, now) } else { Err(DropReason::Multicast) };
         }
         let payload = start + payload.start..start + payload.end;
         match header.protocol() {
@@ -69,9 +70,7 @@ impl Stack {
                 Ok(self.segment_arrives(&key, segment, now))
             }
             protocol::ICMP => match header {
-                ip::Header::V4(header) if is_ours => {
-                    self.icmp_arrives(iface, &header, &frame.bytes.slice(payload), now)
-                }
+                ip::Header::V4(header) if is_ours => self.icmp_arrives(&header, &frame.bytes.slice(payload), now),
                 _ => Err(DropReason::Multicast),
             },
             protocol::ICMPV6 => match header {
@@ -86,7 +85,7 @@ impl Stack {
     }
 
     /// A piece of a packet to one of our addresses: with the last of them, the packet.
-    fn piece_arrives(&mut self, piece: &Piece<'_>, now: Instant) -> Result<Verdict, DropReason> {
+    fn piece_arrives(&mut self, iface: IfaceId, piece: &Piece<'_>, now: Instant) -> Result<Verdict, DropReason> {
         self.counters.reasm_reqds += 1;
         let host = &self.config.host;
         let memory = usize::try_from(host.ipfrag_high_thresh).unwrap_or(usize::MAX);
@@ -105,7 +104,7 @@ impl Stack {
                     return Err(DropReason::Fragment);
                 }
                 let whole = Frame { bytes, checksum: ChecksumState::Unknown, segments: 1 };
-                return self.packet_arrives(piece.iface, &whole, 0, true, now);
+                return self.packet_arrives(iface, &whole, 0, true, now);
             }
             Arrival::Overlap => {
                 self.counters.reasm_overlaps += 1;
@@ -113,7 +112,7 @@ impl Stack {
             }
             Arrival::Refused { code, pointer } => {
                 let about = Bytes::copy_from_slice(piece.packet);
-                self.complain(piece.iface, piece.header, about, Complaint::Parameter { code, pointer }, now);
+                self.complain(piece.header, about, Complaint::Parameter { code, pointer }, now);
                 DropReason::Malformed
             }
             Arrival::Dropped(why) => why,
@@ -129,7 +128,7 @@ impl Stack {
         self.counters.reasm_fails += 1;
         //= 8200#4.5
         if let Some((header, packet)) = overdue.first {
-            self.complain(overdue.iface, &header, packet, Complaint::ReassemblyTime, now);
+            self.complain(&header, packet, Complaint::ReassemblyTime, now);
         }
     }
 
@@ -224,7 +223,12 @@ impl Stack {
             cause: Cause::Tcp(cause),
             note,
         };
-        self.resolve(frame, key.remote_ip, now)
+        self.resolve(frame, path.next_hop, now)
+    }
+
+    /// The way to `dst` for packets from `from`.
+    pub(super) fn way(&self, dst: IpAddr, from: Option<IpAddr>) -> Option<Way> {
+        route::find(&self.ifaces, &self.routes, dst, from)
     }
 
     /// True if the device below computes the checksum of what it sends.

@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 
 use super::ip::ipv6_header;
 use super::neighbour::{Overdue, Question, Resolution};
-use super::{Cause, Cidr, Frame, IfaceId, Stack, TxChecksum, TxFrame, route};
+use super::{Cause, Cidr, Frame, IfaceId, Route, Stack, TxChecksum, TxFrame, route};
 use crate::tcp::{DropReason, Payload, Verdict};
 use crate::time::Instant;
 use crate::wire::arp::{Operation, Packet};
@@ -195,15 +195,18 @@ impl Stack {
 
     /// True for an address that another host on this link may have.
     fn is_neighbour(&self, iface: IfaceId, addr: IpAddr) -> bool {
+        let is_gateway = |route: &Route| route.iface == iface && route.gateway == Some(addr);
         route::is_host(&self.ifaces, addr)
             && route::owner(&self.ifaces, addr).is_none()
-            && self.addresses(iface).iter().any(|own| own.contains(addr))
+            && (self.addresses(iface).iter().any(|own| own.contains(addr)) || self.routes.iter().any(is_gateway))
     }
 
     /// The address of ours that a neighbour would expect to hear from.
     fn source_towards(&self, iface: IfaceId, addr: IpAddr) -> Option<IpAddr> {
-        let own = self.addresses(iface).iter();
-        own.filter(|own| own.contains(addr)).max_by_key(|own| own.prefix).map(|own| own.addr)
+        let own = self.addresses(iface);
+        let covering = own.iter().filter(|own| own.contains(addr)).max_by_key(|own| own.prefix);
+        // A router may be known by an address that is in no network of ours: its link-local one.
+        covering.or_else(|| own.iter().find(|own| own.addr.is_ipv4() == addr.is_ipv4())).map(|own| own.addr)
     }
 
     fn addresses(&self, iface: IfaceId) -> &[Cidr] {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `link` | Ethernet, ARP; which frame waits for which neighbour (`neighbour`) |
 //! | `ip` | what is for us, from whom it may come; headers and checksums of what we send; loopback |
+//! | `packet` | packets that no connection sends, whole or in pieces |
 //! | `reassembly` | packets that arrive in pieces |
 //! | `icmp` | echo, neighbour discovery, errors |
 //! | `segment` | from a four-tuple to whatever has it (`demux`): connection, half-open record, TIME-WAIT record, listener |
@@ -27,6 +28,7 @@ mod link;
 mod neighbour;
 pub mod offload;
 mod open;
+mod packet;
 mod port;
 pub(crate) mod random;
 mod reassembly;
@@ -41,6 +43,7 @@ pub use config::{Cidr, HostConfig, IfaceConfig, IfaceId, InitialSequence, Socket
 pub use counters::{Counters, Population};
 pub use error::{Event, SocketError};
 pub use frame::{Cause, ChecksumState, Frame, Note, TxChecksum, TxFrame};
+pub use route::{Route, RouteError};
 pub use sysctl::{SYSCTLS, Sysctl, SysctlError};
 
 use alloc::collections::VecDeque;
@@ -73,6 +76,7 @@ use wheel::Wheel;
 pub struct Stack {
     config: StackConfig,
     ifaces: Vec<IfaceConfig>,
+    routes: Vec<Route>,
     /// The latest time that any call has named.
     now: Instant,
     /// What each four-tuple leads to.
@@ -99,6 +103,7 @@ pub struct Stack {
     looped: VecDeque<(FourTuple, Segment)>,
     isn: IsnGenerator,
     ports: Random,
+    ids: Random,
     flow_hasher: SipHasher13,
     sum: SumFn,
     counters: Counters,
@@ -110,6 +115,7 @@ impl Stack {
         let key = |purpose| random::derive(&seed, purpose);
         Stack {
             ifaces: Vec::new(),
+            routes: Vec::new(),
             now,
             demux: Demux::new(&key("demux")),
             sockets: Slab::new(),
@@ -128,6 +134,7 @@ impl Stack {
             looped: VecDeque::new(),
             isn: IsnGenerator::new(&key("initial sequence numbers"), &key("timestamp offsets")),
             ports: Random::new(&key("ephemeral ports")),
+            ids: Random::new(&key("identifications")),
             flow_hasher: SipHasher13::new_with_key(&key("flow labels")),
             sum: checksum::portable,
             counters: Counters::default(),
@@ -140,6 +147,19 @@ impl Stack {
         let id = IfaceId(u16::try_from(self.ifaces.len()).expect("fewer than 65,536 interfaces"));
         self.ifaces.push(config);
         id
+    }
+
+    /// Adds a way to networks that are not on our links. What goes to them from here on takes it, connections that
+    /// exist keep the way that they have.
+    pub fn add_route(&mut self, route: Route) -> Result<(), RouteError> {
+        route::check(&self.ifaces, &route)?;
+        self.routes.push(route);
+        Ok(())
+    }
+
+    /// The routes, in the order in which they were added.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
     }
 
     /// Computes checksums with `sum` from here on: the fastest routine of the owner's processor.

@@ -8,7 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::demux::Slot;
 use super::endpoint::{Endpoint, Owner, Socket};
-use super::route::{self, Route};
+use super::route::{self, Way};
 use super::{SocketError, SocketId, Stack, port};
 use crate::listen::Listener;
 use crate::tcp::{Config, Connection};
@@ -128,17 +128,17 @@ impl Stack {
         Ok(self.socket_id(index))
     }
 
-    /// The address that our side speaks from: the one asked for, or the one whose network the peer is in. The
-    /// connection keeps it.
+    /// The address that our side speaks from: the one asked for, or the one whose network the peer or its
+    /// router is in. The connection keeps it.
     //= 9293/MUST-44
     //= 9293/MUST-45
     fn source(&self, wanted: Option<IpAddr>, remote: IpAddr) -> Result<IpAddr, SocketError> {
         match wanted {
             Some(ip) if ip.is_ipv4() != remote.is_ipv4() => Err(SocketError::InvalidAddress),
             Some(ip) if route::owner(&self.ifaces, ip).is_none() => Err(SocketError::AddressNotAvailable),
-            wanted => match route::find(&self.ifaces, remote).ok_or(SocketError::NetworkUnreachable)? {
-                Route::Loopback => Ok(wanted.unwrap_or(remote)),
-                Route::OnLink { source, .. } => Ok(wanted.unwrap_or(source)),
+            wanted => match self.way(remote, wanted).ok_or(SocketError::NetworkUnreachable)? {
+                Way::Loopback => Ok(wanted.unwrap_or(remote)),
+                Way::Out { source, .. } => Ok(wanted.unwrap_or(source)),
             },
         }
     }

@@ -10,9 +10,9 @@ use core::net::IpAddr;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::TimerKey;
 use super::slab::Slab;
 use super::wheel::{TimerId, Wheel};
-use super::{IfaceId, TimerKey};
 use crate::tcp::DropReason;
 use crate::time::{Duration, Instant};
 use crate::wire::{Ecn, ip, ipv4, ipv6};
@@ -51,8 +51,6 @@ struct Name {
 struct Partial {
     name: Name,
     age: u64,
-    /// Where its latest piece came in.
-    iface: IfaceId,
     /// The pieces by where they lie. None overlaps another.
     pieces: BTreeMap<u16, Bytes>,
     /// The sum of their lengths.
@@ -73,7 +71,6 @@ struct Partial {
 /// One piece, as it arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piece<'a> {
-    pub(crate) iface: IfaceId,
     pub(crate) header: &'a ip::Header,
     /// The whole packet that carried it, its padding taken off.
     pub(crate) packet: &'a [u8],
@@ -115,8 +112,6 @@ pub(crate) enum Arrival {
 /// A packet that was not completed in time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Overdue {
-    /// Where its latest piece came in.
-    pub(crate) iface: IfaceId,
     /// The header of its first piece, and that piece's packet, if it has arrived.
     pub(crate) first: Option<(ip::Header, Bytes)>,
 }
@@ -158,7 +153,7 @@ impl Reassembly {
             return (Arrival::Dropped(DropReason::NoMemory), 0);
         }
         let evicted = self.make_room(src, need, of_source, limits.memory, wheel);
-        let index = self.entry(place.name, piece.iface, || now + place.patience(limits), wheel);
+        let index = self.entry(place.name, || now + place.patience(limits), wheel);
         let Some(partial) = self.packets.get_mut(index) else { return (Arrival::Held, evicted) };
         let before = partial.held;
         let arrival = partial.take(&place, piece);
@@ -184,7 +179,7 @@ impl Reassembly {
             let piece = partial.pieces.get(&0).map_or(&[][..], |piece| piece);
             (header, [&head, piece].concat().into())
         });
-        Some(Overdue { iface: partial.iface, first })
+        Some(Overdue { first })
     }
 
     fn is_spoilt(&self, index: u32) -> bool {
@@ -217,19 +212,13 @@ impl Reassembly {
     }
 
     /// The packet that has this name, or a new one.
-    fn entry(
-        &mut self,
-        name: Name,
-        iface: IfaceId,
-        deadline: impl FnOnce() -> Instant,
-        wheel: &mut Wheel<TimerKey>,
-    ) -> u32 {
+    fn entry(&mut self, name: Name, deadline: impl FnOnce() -> Instant, wheel: &mut Wheel<TimerKey>) -> u32 {
         if let Some(&index) = self.by_name.get(&name) {
             return index;
         }
         let age = self.begun;
         self.begun += 1;
-        let index = self.packets.insert(Partial::new(name, age, iface));
+        let index = self.packets.insert(Partial::new(name, age));
         // RFC 8200 4.5 counts from the piece that arrived first; nothing that comes later prolongs it.
         if let Some(partial) = self.packets.get_mut(index) {
             wheel.arm(&mut partial.timer, TimerKey::Reassembly(index), deadline());
@@ -322,11 +311,10 @@ impl Place {
 }
 
 impl Partial {
-    fn new(name: Name, age: u64, iface: IfaceId) -> Self {
+    fn new(name: Name, age: u64) -> Self {
         Partial {
             name,
             age,
-            iface,
             pieces: BTreeMap::new(),
             have: 0,
             first: None,
@@ -376,7 +364,6 @@ impl Partial {
             return Arrival::Dropped(DropReason::Fragment);
         }
 
-        self.iface = piece.iface;
         self.have += data.len();
         self.held += data.len() + PIECE_OVERHEAD;
         self.pieces.insert(place.offset, Bytes::copy_from_slice(data));
@@ -419,7 +406,7 @@ impl Partial {
 
     /// Nothing will come of this packet: only its name stays.
     fn condemn(&mut self) {
-        *self = Partial { timer: self.timer, condemned: true, ..Partial::new(self.name, self.age, self.iface) };
+        *self = Partial { timer: self.timer, condemned: true, ..Partial::new(self.name, self.age) };
     }
 }
 
@@ -498,7 +485,7 @@ mod tests {
 
         fn feed(&mut self, packet: &[u8]) -> Arrival {
             let (header, payload) = ip::Header::parse(packet).expect("a good packet");
-            let piece = Piece { iface: IfaceId(0), header: &header, packet, start: payload.start };
+            let piece = Piece { header: &header, packet, start: payload.start };
             let (arrival, evicted) = self.table.on_piece(&piece, self.limits, self.now, &mut self.wheel);
             self.evicted += evicted;
             self.check();
@@ -671,7 +658,7 @@ mod tests {
             assert!(bench.pass(Duration::from_secs(seconds - 1)).is_empty());
             assert_eq!(bench.feed(&first), Arrival::Held);
             let overdue = bench.pass(Duration::from_secs(1));
-            let [Overdue { first: Some((_, told)), .. }] = &overdue[..] else { panic!("{overdue:?}") };
+            let [Overdue { first: Some((_, told)) }] = &overdue[..] else { panic!("{overdue:?}") };
             assert_eq!(told[..], first[..], "the sender is told which packet it was");
         }
     }

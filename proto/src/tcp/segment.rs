@@ -89,6 +89,8 @@ pub enum DropReason {
     UnknownProtocol,
     /// An IP fragment that contradicts others of its packet.
     Fragment,
+    /// A router's wish that packets go another way, which this host does not believe.
+    Redirect,
     /// No connection and no listener has this four-tuple.
     NoConnection,
     /// No way leads back to its sender.
@@ -137,6 +139,7 @@ impl DropReason {
             DropReason::Multicast => "multicast",
             DropReason::UnknownProtocol => "unknown-protocol",
             DropReason::Fragment => "fragment",
+            DropReason::Redirect => "redirect",
             DropReason::NoConnection => "no-connection",
             DropReason::NoRoute => "no-route",
             DropReason::IgnoredReset => "ignored-reset",

@@ -186,7 +186,8 @@ pub const fn drop_phrase(why: DropReason) -> &'static str {
         DropReason::MartianSource => "its source is an address that no peer can have",
         DropReason::Multicast => "TCP has no multicast",
         DropReason::UnknownProtocol => "nobody here speaks its protocol",
-        DropReason::Fragment => "it is a fragment, and fragments are not put together here",
+        DropReason::Fragment => "it is a fragment that contradicts others of its packet",
+        DropReason::Redirect => "it wishes packets another way, which is not believed",
         DropReason::NoConnection => "no connection and no listener has these addresses and ports",
         DropReason::NoRoute => "no way leads back to its sender",
         DropReason::IgnoredReset => "it is a reset for what does not exist, or in a state that ignores it",
@@ -325,7 +326,7 @@ const CAUSES: [net::Cause; 34] = {
 };
 
 /// Every one, to find them by name. A test holds the list against the names in the sources.
-const DROP_REASONS: [DropReason; 25] = [
+const DROP_REASONS: [DropReason; 26] = [
     DropReason::Malformed,
     DropReason::BadChecksum,
     DropReason::BadOptions,
@@ -334,6 +335,7 @@ const DROP_REASONS: [DropReason; 25] = [
     DropReason::Multicast,
     DropReason::UnknownProtocol,
     DropReason::Fragment,
+    DropReason::Redirect,
     DropReason::NoConnection,
     DropReason::NoRoute,
     DropReason::IgnoredReset,

@@ -30,7 +30,8 @@ pub struct Header {
     pub ecn: Ecn,
     /// Flow label, 20 bits (RFC 6437).
     pub flow_label: u32,
-    /// Set if this is a piece of a packet; the payload is then that piece. Never emitted.
+    /// Set if this is a piece of a packet; the payload is then that piece. Not written by `to_bytes`: a fragment's own
+    /// header goes behind this one.
     pub fragment: Option<Fragment>,
 }
 
@@ -43,6 +44,18 @@ pub struct Fragment {
     pub more: bool,
     /// Which packet it is a piece of.
     pub id: u32,
+}
+
+impl Fragment {
+    /// The fragment header before a piece of a packet whose payload is `protocol`'s.
+    pub fn to_bytes(self, protocol: u8) -> [u8; FRAGMENT_LEN] {
+        zerocopy::transmute!(RawFragment {
+            next_header: protocol,
+            reserved: 0,
+            offset_more: U16::new(self.offset & !7 | u16::from(self.more)),
+            id: U32::new(self.id),
+        })
+    }
 }
 
 /// The length of the fixed header.
@@ -205,11 +218,11 @@ struct Raw {
     dst: [u8; 16],
 }
 
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct RawFragment {
     next_header: u8,
-    _reserved: u8,
+    reserved: u8,
     offset_more: U16,
     id: U32,
 }

@@ -15,6 +15,8 @@ use tidegate_proto::wire::{Flags, Header, Seq, ip, ipv4, ipv6};
 pub(crate) struct Host {
     pub(crate) stack: Stack,
     pub(crate) now: Instant,
+    /// What became of the last packet that arrived.
+    pub(crate) last: Option<Verdict>,
 }
 
 pub(crate) const IFACE: IfaceId = IfaceId(0);
@@ -22,16 +24,23 @@ pub(crate) const IFACE: IfaceId = IfaceId(0);
 impl Host {
     /// 192.0.2.1/24 and 2001:db8::1/64 on a link of bare IP.
     pub(crate) fn new(config: &StackConfig) -> Self {
+        Host::at(config, 1)
+    }
+
+    /// The same as host `n`.
+    pub(crate) fn at(config: &StackConfig, n: u8) -> Self {
         let now = Instant::ZERO + Duration::from_secs(1);
         let mut stack = Stack::new(config.clone(), [3; 32], now);
-        let addrs = vec![Cidr { addr: addr(false, 1), prefix: 24 }, Cidr { addr: addr(true, 1), prefix: 64 }];
+        let addrs = vec![Cidr { addr: addr(false, n), prefix: 24 }, Cidr { addr: addr(true, n), prefix: 64 }];
         stack.add_interface(IfaceConfig { mac: None, mtu: 1500, addrs, max_burst: 0, checksum_offload: false });
-        Host { stack, now }
+        Host { stack, now, last: None }
     }
 
     pub(crate) fn receive(&mut self, packet: &[u8]) -> Verdict {
         let frame = Frame { bytes: Bytes::copy_from_slice(packet), checksum: ChecksumState::Unknown, segments: 1 };
-        self.stack.receive(IFACE, frame, self.now)
+        let verdict = self.stack.receive(IFACE, frame, self.now);
+        self.last = Some(verdict);
+        verdict
     }
 
     /// Everything that goes out now.
@@ -119,8 +128,8 @@ pub(crate) fn cut(packet: &[u8], id: u16, size: usize) -> Vec<Vec<u8>> {
             }
             ip::Header::V6(header) => {
                 let first = ipv6::Header { protocol: protocol::FRAGMENT, ..header }.to_bytes(8 + data.len());
-                let ([a, b], [c, d]) = ((offset | u16::from(more)).to_be_bytes(), id.to_be_bytes());
-                [&first[..], &[header.protocol, 0, a, b, 0, 0, c, d], data].concat()
+                let fragment = ipv6::Fragment { offset, more, id: u32::from(id) }.to_bytes(header.protocol);
+                [&first[..], &fragment, data].concat()
             }
         }
     };

@@ -3,3 +3,4 @@
 
 mod fragments;
 mod host;
+mod routes;
