@@ -272,9 +272,12 @@ impl Live {
         let changed = self.snd.take_window(seg.seq, seg.ack, seg.wnd);
         if self.snd.wnd == 0 {
             self.snd.on_closed_window_answered(now);
-        } else if closed {
-            self.snd.rtt.on_progress();
+        } else {
             self.snd.probe_due = false;
+        }
+        if closed != (self.snd.wnd == 0) {
+            // Probes count from the first, and what was sent in vain to a closed window is forgotten when it opens.
+            self.snd.rtt.on_progress();
         }
         changed
     }
@@ -308,7 +311,6 @@ impl Live {
         self.snd.advance(seg.ack, &mut delivery, now);
         c.stats.bytes_acked += seg.ack.min(self.snd.queue.end()).since(una.max(Pos::FIRST));
         let rtt = self.take_round_trip(c, seg, &delivery, now);
-        self.snd.rtt.on_progress();
         let Delivery { acked, delivered, .. } = delivery;
         let sample = Sample { acked, delivered, lost: 0, in_flight, cwnd_limited, rtt, now };
         //= 6298#5.2

@@ -224,11 +224,33 @@ mod tests {
         assert_eq!((play.info().snd_cwnd, play.info().snd_ssthresh), (1, 5));
         play.receive(seg(A, 1, 1461));
         assert_eq!(play.sent(), [". 1461:4381 ack 1 retransmit-after-timeout"]);
-        assert_eq!(play.info().backoff, 0);
+        assert_eq!(play.info().backoff, 1);
         play.receive(seg(A, 1, 14_601));
         assert!(play.sent().is_empty(), "the peer had the rest all along");
         assert_eq!(play.info().unacked, 0);
         assert_eq!(play.conn.next_timeout(), None);
+    }
+
+    /// Found by a script: the acknowledgement of what was sent again ended the back-off.
+    //= 9293/MUST-18
+    //= 6298#5.5
+    #[test]
+    fn the_timeout_stays_backed_off_until_a_round_trip_is_measured() {
+        let mut play = Play::established(&plain());
+        play.write(100);
+        play.bursts();
+        assert_eq!(play.pass(ms(630)).iter().map(|(at, _)| *at).collect::<alloc::vec::Vec<_>>(), [210, 630]);
+        play.receive(seg(A, 1, 101));
+        play.write(100);
+        play.bursts();
+        let (at, _) = play.conn.next_timeout().expect("armed");
+        assert_eq!(at.since(play.now), ms(840), "twice doubled");
+        play.now += ms(10);
+        play.receive(seg(A, 1, 201));
+        play.write(100);
+        play.bursts();
+        let (at, _) = play.conn.next_timeout().expect("armed");
+        assert_eq!(at.since(play.now), ms(210), "a segment that was sent once was measured");
     }
 
     //= 6298#5.2

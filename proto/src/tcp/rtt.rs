@@ -58,7 +58,9 @@ impl Rtt {
         self.backoff = self.backoff.saturating_add(1);
     }
 
-    /// New data was acknowledged: the path works again.
+    /// What the timeouts waited for has come: the answer to our SYN, or a window that closes or is open again. An
+    /// acknowledgement of data is no such thing: what was sent again tells nothing about the path, and until something
+    /// that was sent once is measured the timeout stays backed off (Karn).
     pub fn on_progress(&mut self) {
         self.backoff = 0;
     }
