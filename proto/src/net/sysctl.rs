@@ -117,7 +117,7 @@ pub const SYSCTLS: &[Sysctl] = &[
     },
     Sysctl {
         name: "tcp_congestion_control",
-        expects: "the name of a congestion controller: reno",
+        expects: "the name of a congestion controller: reno or cubic",
         about: "congestion control of new connections",
         set: |config, value| set(&mut config.tcp.congestion, CcKind::from_name(value)),
     },

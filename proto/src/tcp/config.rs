@@ -4,7 +4,7 @@
 //! In: the owner's choices.
 //! Out: plain values that the rules read.
 
-use super::cc::CcKind;
+use super::cc::{CcKind, HyStartKind};
 use crate::time::Duration;
 
 /// Settings of a connection. [`Default`] is what Linux ships.
@@ -76,6 +76,8 @@ pub struct Config {
     pub initial_window: u32,
     /// `tcp_congestion_control`.
     pub congestion: CcKind,
+    /// What ends CUBIC's first slow start before a loss does: HyStart++ (RFC 9406), or classic HyStart as in Linux.
+    pub hystart: HyStartKind,
     /// `tcp_slow_start_after_idle`, RFC 5681 4.1.
     pub slow_start_after_idle: bool,
     /// The least time between two challenge ACKs of one connection, RFC 5961 7 (`tcp_invalid_ratelimit`).
@@ -117,7 +119,8 @@ impl Default for Config {
             fin_timeout: Duration::from_secs(60),
             msl: Duration::from_secs(30),
             initial_window: 10,
-            congestion: CcKind::Reno,
+            congestion: CcKind::default(),
+            hystart: HyStartKind::default(),
             slow_start_after_idle: true,
             challenge_ack_interval: Duration::from_millis(500),
         }

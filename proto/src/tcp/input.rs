@@ -311,8 +311,18 @@ impl Live {
         self.snd.advance(seg.ack, &mut delivery, now);
         c.stats.bytes_acked += seg.ack.min(self.snd.queue.end()).since(una.max(Pos::FIRST));
         let rtt = self.take_round_trip(c, seg, &delivery, now);
-        let Delivery { acked, delivered, .. } = delivery;
-        let sample = Sample { acked, delivered, lost: 0, in_flight, cwnd_limited, rtt, now };
+        let sample = Sample {
+            acked: delivery.acked,
+            delivered: delivery.delivered,
+            lost: 0,
+            in_flight,
+            cwnd_limited,
+            una: self.snd.una,
+            nxt: self.snd.nxt,
+            rtt,
+            srtt: self.snd.rtt.srtt().unwrap_or_default(),
+            now,
+        };
         //= 6298#5.2
         //= 6298#5.3
         if self.snd.on_ack_of_data(&sample) {

@@ -353,8 +353,12 @@ impl Connection {
     /// buffers.
     /// Those that the handshake has settled keep their effect.
     pub fn configure(&mut self, change: impl FnOnce(&mut Config), now: Instant) {
+        let congestion = self.common.cfg.congestion;
         change(&mut self.common.cfg);
         if let Shape::Live(live) = &mut self.shape {
+            if congestion != self.common.cfg.congestion {
+                live.snd.cc.switch(&self.common.cfg);
+            }
             live.rcv.set_buffer(&self.common.cfg);
             live.arm_timers(&mut self.common, now);
         }

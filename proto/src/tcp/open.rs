@@ -150,7 +150,7 @@ impl Live {
         //= 6928#2
         // One loss may be chance; after two the path gets one segment to start with.
         let initial_window = if syn_retransmits > 1 { 1 } else { c.cfg.initial_window };
-        self.snd.cc = Cc::new(c.cfg.congestion, initial_window);
+        self.snd.cc = Cc::new(&c.cfg, initial_window);
         c.events.raise(Event::Connected);
     }
 }

@@ -283,10 +283,14 @@ impl Live {
 
     /// The congestion window says nothing about a path that was not used for a while.
     fn restart_after_idle(&mut self, c: &Common, now: Instant) {
+        if self.snd.is_outstanding() || !self.snd.has_unsent() {
+            return;
+        }
+        self.snd.cc.on_restart(now);
         //= 5681#4.1
         let idle = now.since(self.snd.last_sent);
         let rto = self.snd.rtt.rto();
-        if c.cfg.slow_start_after_idle && !self.snd.is_outstanding() && self.snd.has_unsent() && idle > rto {
+        if c.cfg.slow_start_after_idle && idle > rto {
             self.snd.cc.on_idle(idle, rto);
             self.snd.last_sent = now;
         }

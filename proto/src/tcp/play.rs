@@ -14,6 +14,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use arrayvec::ArrayVec;
 use bytes::Bytes;
 
+use super::cc::CcKind;
 use super::open::{syn_ack_options, syn_window, ts_clock};
 use super::*;
 use crate::time::Duration;
@@ -37,9 +38,10 @@ pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// Settings without timestamps and SACK: plain RFC 9293, easy to read.
+/// Settings without timestamps and SACK, and with Reno: plain RFC 9293, easy to read.
 pub(super) fn plain() -> Config {
-    Config { timestamps: false, sack: false, window_scaling: false, ..Config::default() }
+    let congestion = CcKind::Reno;
+    Config { timestamps: false, sack: false, window_scaling: false, congestion, ..Config::default() }
 }
 
 pub(super) fn key() -> FourTuple {

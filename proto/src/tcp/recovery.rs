@@ -195,6 +195,7 @@ const LIMITED_TRANSMIT: u32 = 2;
 #[cfg(test)]
 mod tests {
     use super::super::cc::{Cc, CcKind, Sample};
+    use super::super::config::Config;
     use super::super::ranges::Ranges;
     use super::*;
     use crate::time::Instant;
@@ -225,7 +226,7 @@ mod tests {
                 nxt: Pos(1),
                 end: Pos(end),
                 lost: false,
-                cc: Cc::new(CcKind::Reno, window),
+                cc: Cc::new(&Config { congestion: CcKind::Reno, ..Config::default() }, window),
                 recovery: Recovery::default(),
                 received: Ranges::new(),
                 wire: VecDeque::new(),
@@ -272,10 +273,7 @@ mod tests {
                 self.una = ack;
                 match self.recovery.on_ack(ack, acked) {
                     NewAck::Ordinary => {
-                        let (cwnd_limited, now) = (true, Instant::ZERO);
-                        let sample =
-                            Sample { acked, delivered: acked, lost: 0, in_flight, cwnd_limited, rtt: None, now };
-                        self.cc.on_ack(&sample);
+                        self.cc.on_ack(&Sample { acked, ..Sample::full(in_flight, Instant::ZERO) });
                     }
                     NewAck::Partial { .. } => self.lost = true,
                     NewAck::Within => {}

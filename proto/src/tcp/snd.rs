@@ -109,7 +109,7 @@ impl SendHalf {
             blocked: false,
             more: false,
             rtt: Rtt::new(cfg.rto_initial, cfg.rto_min, cfg.rto_max),
-            cc: Cc::new(cfg.congestion, cfg.initial_window),
+            cc: Cc::new(cfg, cfg.initial_window),
             recovery: Recovery::default(),
             repair: RetransmitCause::AfterTimeout,
             repair_now: false,

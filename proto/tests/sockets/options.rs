@@ -1,6 +1,7 @@
 //! getsockopt and setsockopt: ranges, rounding, inheritance, effect.
 
 use tidegate_proto::socket::{Errno, MsgFlags, Opt, Value};
+use tidegate_proto::tcp::cc::CcKind;
 
 use crate::world::World;
 
@@ -80,8 +81,12 @@ fn what_cannot_be_set_or_read() {
     assert_eq!(Opt::from_name("TCP_NODELAY").map(Opt::number), Ok((6, 1)));
     let name = |name: &str| Value::Name(name.into());
     let now = w.a.now;
-    assert_eq!(w.a.sockets.set_option(fd, Opt::Congestion, &name("reno"), now), Ok(()));
-    assert_eq!(w.a.sockets.option(fd, Opt::Congestion, now), Ok(name("reno")));
+    assert_eq!(w.a.sockets.option(fd, Opt::Congestion, now), Ok(name("cubic")));
+    for kind in CcKind::NAMED {
+        assert_eq!(w.a.sockets.set_option(fd, Opt::Congestion, &name(kind.name()), now), Ok(()));
+        assert_eq!(w.a.sockets.option(fd, Opt::Congestion, now), Ok(name(kind.name())));
+    }
+    assert_eq!(w.a.sockets.set_option(fd, Opt::Congestion, &name("fixed"), now), Err(Errno::ENOENT));
     assert_eq!(w.a.sockets.set_option(fd, Opt::Congestion, &name("nosuch"), now), Err(Errno::ENOENT));
     // The time of a linger that is off stays.
     let linger = |on, seconds| Value::Linger { on, seconds };

@@ -1,128 +1,76 @@
 //! Reno: slow start, congestion avoidance, and half the window after a loss.
 //!
-//! Sections: RFC 5681 3.1, 3.2 and 4.1; RFC 6582 3.2; RFC 6928.
+//! Sections: RFC 5681 3.1, 3.2; RFC 3465 (byte counting).
 //! In: samples and losses.
 //! Out: cwnd and ssthresh, in segments.
 
 use super::Sample;
-use crate::time::{Duration, Instant};
+use super::window::Window;
 
 /// RFC 5681 in segments.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Reno {
-    cwnd: u32,
-    ssthresh: u32,
+    pub(super) window: Window,
     /// Segments acknowledged in congestion avoidance that have not made cwnd grow yet; less than cwnd.
     credit: u32,
-    initial_window: u32,
 }
 
 impl Reno {
-    pub(super) fn new(initial_window: u32) -> Self {
-        let initial_window = initial_window.clamp(1, MAX_WINDOW);
-        //= 6928#2
-        Reno { cwnd: initial_window, ssthresh: u32::MAX, credit: 0, initial_window }
-    }
-
-    pub(super) const fn cwnd(&self) -> u32 {
-        self.cwnd
-    }
-
-    pub(super) const fn ssthresh(&self) -> u32 {
-        self.ssthresh
+    pub(super) const fn new(window: Window) -> Self {
+        Reno { window, credit: 0 }
     }
 
     pub(super) fn on_ack(&mut self, sample: &Sample) {
-        if !self.may_grow(sample) {
-            return;
-        }
-        // DEVIATES: 5681#3.1: growth per acknowledgement is not held to one segment. Like Linux: receivers that merge
-        // segments acknowledge many with one, and what counts is how much was delivered.
-        //= 9293/MUST-19
-        let slow_start = sample.acked.min(self.ssthresh.saturating_sub(self.cwnd));
-        self.cwnd = (self.cwnd + slow_start.min(MAX_WINDOW)).min(MAX_WINDOW);
-        self.avoid_congestion(sample.acked - slow_start);
+        let left = if self.window.in_slow_start() { self.window.slow_start(sample.acked) } else { sample.acked };
+        self.avoid_congestion(left);
     }
 
-    pub(super) fn on_loss(&mut self, in_flight: u32, _now: Instant) {
+    pub(super) fn on_loss(&mut self, in_flight: u32) {
         //= 5681#3.2
-        self.reduce_threshold(in_flight);
         // The RFC adds three for the segments that the duplicate acknowledgements stand for; here these are taken off
         // what is in flight instead.
-        self.cwnd = self.ssthresh;
+        self.window.reduce(self.threshold(in_flight));
         self.credit = 0;
     }
 
     pub(super) fn on_timeout(&mut self, in_flight: u32) {
-        //= 5681#3.1
-        self.reduce_threshold(in_flight);
-        self.on_repeated_timeout();
-    }
-
-    pub(super) fn on_repeated_timeout(&mut self) {
-        //= 5681#3.1
-        self.cwnd = LOSS_WINDOW;
+        self.window.on_timeout(self.threshold(in_flight));
         self.credit = 0;
     }
 
-    pub(super) fn on_recovery_exit(&mut self, in_flight: u32) {
-        // The first of the RFC's two ways: the window opens no further than one segment beyond what is in flight, so
-        // that the end of recovery lets no burst out.
-        //= 6582#3.2
-        self.cwnd = self.ssthresh.min(in_flight.max(1).saturating_add(1));
+    pub(super) fn undo(&mut self) {
+        self.window.undo();
         self.credit = 0;
     }
 
-    pub(super) fn on_idle(&mut self, idle: Duration, rto: Duration) {
-        if idle <= rto {
-            return;
-        }
-        // What was known of the path is kept as the threshold. Like Linux: three quarters of the window.
-        self.ssthresh = self.ssthresh.max(self.cwnd / 2 + self.cwnd / 4);
-        // Like Linux: one halving for each RTO begun after the first, not all at once as the RFC has it.
-        //= 5681#4.1
-        let restart = self.initial_window.min(self.cwnd);
-        let halvings = u32::try_from((idle.as_nanos() - 1) / rto.as_nanos().max(1)).unwrap_or(u32::MAX);
-        self.cwnd = self.cwnd.checked_shr(halvings).unwrap_or(0).max(restart);
+    /// The window was set from outside: a new count begins.
+    pub(super) fn on_reset(&mut self) {
         self.credit = 0;
-    }
-
-    /// A window that was not used says nothing about what the path would carry.
-    fn may_grow(&self, sample: &Sample) -> bool {
-        // Like Linux: slow start goes on while more than half of the window is used.
-        let slow_start = self.cwnd < self.ssthresh && sample.in_flight > self.cwnd / 2;
-        sample.cwnd_limited || slow_start
     }
 
     /// One segment more for each window that was delivered.
     fn avoid_congestion(&mut self, acked: u32) {
         self.credit = self.credit.saturating_add(acked);
-        while self.credit >= self.cwnd {
-            self.credit -= self.cwnd;
-            self.cwnd = (self.cwnd + 1).min(MAX_WINDOW);
+        while self.credit >= self.window.cwnd() {
+            self.credit -= self.window.cwnd();
+            self.window.grow(1);
         }
     }
 
-    fn reduce_threshold(&mut self, in_flight: u32) {
+    fn threshold(&self, in_flight: u32) -> u32 {
         // What duplicate acknowledgements let out beyond the window does not count: a loss must not widen it.
-        self.ssthresh = (in_flight.min(self.cwnd) / 2).max(LEAST_THRESHOLD);
+        //= 5681#3.1
+        in_flight.min(self.window.cwnd()) / 2
     }
 }
 
-/// RFC 5681 3.1: the loss window.
-const LOSS_WINDOW: u32 = 1;
-
-/// RFC 5681 equation 4.
-const LEAST_THRESHOLD: u32 = 2;
-
-/// More segments than the largest scaled window of 2^30 bytes holds at the smallest segment size in use on any link of
-/// today, with room: 2^24.
-const MAX_WINDOW: u32 = 1 << 24;
-
 #[cfg(test)]
 mod tests {
+    use super::super::window::{LEAST_THRESHOLD, MAX_WINDOW};
     use super::super::{Cc, CcKind};
     use super::*;
+    use crate::tcp::Config;
+    use crate::time::{Duration, Instant};
     use proptest::prelude::*;
 
     fn reno() -> Cc {
@@ -130,19 +78,11 @@ mod tests {
     }
 
     fn with_window(cwnd: u32) -> Cc {
-        Cc::new(CcKind::Reno, cwnd)
+        Cc::new(&Config { congestion: CcKind::Reno, ..Config::default() }, cwnd)
     }
 
     fn full(cc: &Cc, acked: u32) -> Sample {
-        Sample {
-            acked,
-            delivered: acked,
-            lost: 0,
-            in_flight: cc.cwnd(),
-            cwnd_limited: true,
-            rtt: None,
-            now: Instant::ZERO,
-        }
+        Sample { acked, ..Sample::full(cc.cwnd(), Instant::ZERO) }
     }
 
     /// A whole window is acknowledged in steps of `acked` segments.
@@ -219,7 +159,7 @@ mod tests {
         for (in_flight, cwnd_limited, slow_start, avoidance) in
             [(10, true, 11, 10), (6, false, 11, 10), (5, false, 10, 10), (0, false, 10, 10)]
         {
-            let sample = Sample { in_flight, cwnd_limited, ..full(&reno(), 1) };
+            let sample = Sample { in_flight, cwnd_limited, ..Sample::full(in_flight, Instant::ZERO) };
             let mut cc = reno();
             cc.on_ack(&sample);
             assert_eq!(cc.cwnd(), slow_start, "slow start: {sample:?}");
@@ -264,12 +204,12 @@ mod tests {
                 let before = cc.cwnd();
                 match event {
                     0 => {
-                        cc.on_ack(&Sample { in_flight: before, cwnd_limited: limited, ..full(&reno(), n) });
+                        cc.on_ack(&Sample { acked: n, cwnd_limited: limited, ..Sample::full(before, Instant::ZERO) });
                         prop_assert!(cc.cwnd() >= before && cc.cwnd() - before <= n);
                     }
                     1 => {
                         let acked = n % 64;
-                        cc.on_ack(&Sample { in_flight: before, cwnd_limited: limited, ..full(&reno(), acked) });
+                        cc.on_ack(&Sample { acked, cwnd_limited: limited, ..Sample::full(before, Instant::ZERO) });
                         prop_assert!(cc.cwnd() >= before && cc.cwnd() - before <= acked);
                     }
                     2 => {
@@ -291,7 +231,7 @@ mod tests {
         /// However an acknowledgement is divided, the window grows by the same.
         #[test]
         fn division_gains_nothing(parts in proptest::collection::vec(0..5_u32, 1..40), start in 2..30_u32) {
-            let (mut whole, mut divided) = (Cc::new(CcKind::Reno, start), Cc::new(CcKind::Reno, start));
+            let (mut whole, mut divided) = (with_window(start), with_window(start));
             for part in &parts {
                 divided.on_ack(&full(&divided, *part));
             }

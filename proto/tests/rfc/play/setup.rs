@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 
 use tidegate_proto::net::{HostConfig, StackConfig};
+use tidegate_proto::tcp::cc::CcKind;
 use tidegate_proto::tcp::{Accepted, Config, Connection, State};
 use tidegate_proto::time::{Duration, Instant};
 use tidegate_proto::wire::{Flags, FourTuple, Header, Options, Seq, Timestamps};
@@ -57,10 +58,11 @@ pub(crate) struct Setup {
     pub(crate) window: u16,
 }
 
-/// The default: segments of 1,000 bytes in both directions, no options but MSS from the peer.
+/// The default: segments of 1,000 bytes in both directions, no options but MSS from the peer, Reno.
 impl Default for Setup {
     fn default() -> Self {
-        let config = Config { max_segment: Some(1000), ..Config::default() };
+        let congestion = CcKind::Reno;
+        let config = Config { max_segment: Some(1000), congestion, ..Config::default() };
         Setup { config, host: HostConfig::default(), syn: "mss 1000".to_owned(), window: 65_535 }
     }
 }
