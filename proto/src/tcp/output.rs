@@ -462,6 +462,19 @@ mod tests {
         assert_eq!(pushed, [43_801, 100_001], "the peer's widest window is 60,000");
     }
 
+    /// Found by a script: the SYN counted as a byte that had gone without PSH.
+    //= 9293/MUST-60
+    #[test]
+    fn just_half_a_window_is_not_pushed() {
+        let mut play = Play::established(&Config { mtu: 1040, ..plain() });
+        play.write(100_000);
+        assert_eq!(play.sent(), [". 1:10001 ack 1 data"]);
+        play.receive(seg(A, 1, 10_001));
+        assert_eq!(play.sent(), [". 10001:30001 ack 1 data"], "half of 60,000 bytes");
+        play.receive(seg(A, 1, 11_001));
+        assert_eq!(play.sent(), ["P. 30001:32001 ack 1 data"]);
+    }
+
     #[test]
     fn a_fin_rides_on_the_last_data_and_stands_alone_behind_it() {
         let mut play = Play::established(&plain());

@@ -337,7 +337,7 @@ impl Pushes {
     fn take(&mut self, start: Pos, end: Pos, half_window: u64) -> bool {
         let holds_an_end = self.ends.iter().any(|mark| start < *mark && *mark <= end);
         // Like Linux: a long write is pushed once per half window, so that a slow reader is not kept waiting.
-        let push = holds_an_end || end.since(self.last) > half_window;
+        let push = holds_an_end || end.since(self.last.max(Pos::FIRST)) > half_window;
         if push {
             self.last = self.last.max(end);
         }
