@@ -178,6 +178,22 @@ fn otherwise(option: &TcpOption) -> Option<TcpOption> {
     }
 }
 
+/// A script of ours with one number changed: the line, both packets, and why ours was sent.
+#[test]
+fn a_broken_copy_fails_with_a_difference_that_can_be_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let text = fs::read_to_string(root.join("rfc9293/text-half-old.pkt")).expect("a script");
+    assert_eq!(verdict(&text), Verdict::Pass);
+    let broken = text.replace("> . 1:1(0) ack 151", "> . 1:1(0) ack 201");
+    let Verdict::Fail(place, why) = verdict(&broken) else { panic!("half of the segment was old") };
+    assert_eq!(broken.lines().nth(place.line as usize - 1), Some("+0 > . 1:1(0) ack 201"));
+    let lines: Vec<&str> = why.lines().map(str::trim).collect();
+    assert_eq!(lines[0], "the acknowledgment number differs");
+    assert!(lines[1].starts_with("expected IP") && lines[1].contains("ack 201"), "{why}");
+    assert!(lines[2].starts_with("actual   IP") && lines[2].contains("ack 151"), "{why}");
+    assert_eq!(lines[3], "at 0.100000, because: ack-duplicate");
+}
+
 #[test]
 fn the_first_difference_is_told_as_packets_and_a_cause() {
     let text = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n\

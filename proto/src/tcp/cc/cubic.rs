@@ -290,6 +290,7 @@ mod tests {
     }
 
     /// Computed from the equations of RFC 9438 4.2 by hand: W_max 1000 segments, so K = cbrt(300 / 0.4) = 9.086 s.
+    //= 9293/MAY-18
     #[test]
     fn the_window_follows_the_cubic_curve() {
         //= 9438#4.2

@@ -23,6 +23,7 @@ use crate::wire::Pos;
 use window::Window;
 
 /// Which congestion controller a connection uses.
+//= 9293/MAY-18
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum CcKind {
     /// RFC 5681.
