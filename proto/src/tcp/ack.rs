@@ -97,6 +97,11 @@ impl AckPolicy {
         }
     }
 
+    /// How long an acknowledgement may wait for company.
+    pub const fn delay_time(&self) -> Duration {
+        self.delay
+    }
+
     /// Something else asks for an acknowledgement at once.
     pub fn demand(&mut self, cause: AckCause) {
         self.due.get_or_insert(cause);

@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use super::inflight::Mark;
+use super::open::advertised_mss;
 use super::snd::SendHalf;
 use super::state::{Live, Opening, Shape};
 use super::{Connection, State, Timer};
@@ -60,6 +61,92 @@ pub struct TcpInfo {
     pub min_rtt: Option<Duration>,
     /// In fast recovery.
     pub in_recovery: bool,
+    /// What the sender believes of the path.
+    pub ca_state: CaState,
+    /// Retransmission timeouts in a row that nothing answered.
+    pub retransmits: u8,
+    /// Probes of a closed window in a row, or keep-alive probes, that nothing answered.
+    pub probes: u8,
+    /// ECN is in use.
+    pub ecn: bool,
+    /// A packet with an ECN codepoint came.
+    pub ecn_seen: bool,
+    /// Data on a SYN was acknowledged with it.
+    pub syn_data: bool,
+    /// The delivery rate is what the application gave, not what the path could.
+    pub app_limited: bool,
+    /// Why Fast Open did not work, as `enum tcp_fastopen_client_fail` numbers it.
+    pub fastopen_client_fail: u8,
+    /// How long an acknowledgement waits for company.
+    pub ato: Duration,
+    /// Of the segments in flight: reported by SACK.
+    pub sacked: u32,
+    /// Of the segments in flight: held lost.
+    pub lost: u32,
+    /// Of the segments in flight: sent again.
+    pub retrans: u32,
+    /// Since data was last sent.
+    pub last_data_sent: Duration,
+    /// Since data last came.
+    pub last_data_recv: Duration,
+    /// Since an acknowledgement last came.
+    pub last_ack_recv: Duration,
+    /// The path's MTU, bytes.
+    pub pmtu: u32,
+    /// The most that we offer as window now, bytes.
+    pub rcv_ssthresh: u32,
+    /// The segment size that we told the peer, bytes.
+    pub advmss: u16,
+    /// Segments that may be out of order before that means loss.
+    pub reordering: u32,
+    /// The round trip as the receiver measures it.
+    pub rcv_rtt: Duration,
+    /// What the application reads in a round trip, bytes.
+    pub rcv_space: u32,
+    /// How fast segments may leave, bytes a second.
+    pub pacing_rate: u64,
+    /// SO_MAX_PACING_RATE, bytes a second; `u64::MAX` without.
+    pub max_pacing_rate: u64,
+    /// Bytes written and never sent.
+    pub notsent_bytes: u32,
+    /// How fast data arrived at the peer lately, bytes a second.
+    pub delivery_rate: u64,
+    /// Segments with data that arrived at the peer, as far as we know.
+    pub delivered: u32,
+    /// Of those, marked on their way.
+    pub delivered_ce: u32,
+    /// Duplicates that the peer reported, RFC 2883.
+    pub dsack_dups: u32,
+    /// How often segments proved to have been out of order.
+    pub reord_seen: u32,
+    /// Segments that came out of order.
+    pub rcv_ooopack: u32,
+    /// How often another path was tried by another flow label.
+    pub rehash: u32,
+    /// Retransmission timeouts, in all.
+    pub total_rto: u16,
+    /// How often timeouts began, several in a row being one.
+    pub total_rto_recoveries: u16,
+    /// Time from each first timeout until its data was acknowledged.
+    pub total_rto_time: Duration,
+    /// Packets that came marked.
+    pub received_ce: u32,
+    /// Bytes that arrived at the peer as ECT(1), as its AccECN option tells.
+    pub delivered_e1_bytes: u32,
+    /// The same for ECT(0).
+    pub delivered_e0_bytes: u32,
+    /// The same for CE.
+    pub delivered_ce_bytes: u32,
+    /// Bytes that came as ECT(1).
+    pub received_e1_bytes: u32,
+    /// Bytes that came as ECT(0).
+    pub received_e0_bytes: u32,
+    /// Bytes that came as CE.
+    pub received_ce_bytes: u32,
+    /// Why AccECN does not work, as the kernel's `TCP_ACCECN_*_FAIL` bits.
+    pub accecn_fail_mode: u16,
+    /// Which AccECN options the peer has sent: 0 not known, 1 none, 2 empty, 3 counters.
+    pub accecn_opt_seen: u16,
     /// Segments sent again, in all.
     pub total_retrans: u64,
     /// Payload bytes sent again, in all.
@@ -96,6 +183,38 @@ pub struct TcpInfo {
     pub urgent: u64,
     /// Memory charged to the connection's buffers, bytes.
     pub memory: usize,
+}
+
+/// What a sender believes of the path: the kernel's `enum tcp_ca_state`, with its numbers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum CaState {
+    /// Nothing is wrong.
+    #[default]
+    Open,
+    /// Duplicate acknowledgements or SACK blocks, and no loss yet.
+    Disorder,
+    /// The window shrinks because the network said so.
+    Cwr,
+    /// Fast recovery.
+    Recovery,
+    /// A retransmission timeout, and what it sends again.
+    Loss,
+}
+
+impl CaState {
+    /// All five, by number.
+    pub const ALL: [CaState; 5] = [CaState::Open, CaState::Disorder, CaState::Cwr, CaState::Recovery, CaState::Loss];
+
+    /// The kernel's name: `TCP_CA_Open`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CaState::Open => "TCP_CA_Open",
+            CaState::Disorder => "TCP_CA_Disorder",
+            CaState::Cwr => "TCP_CA_CWR",
+            CaState::Recovery => "TCP_CA_Recovery",
+            CaState::Loss => "TCP_CA_Loss",
+        }
+    }
 }
 
 /// What a test wants to see beyond [`TcpInfo`]: the variables that the rules keep to themselves.
@@ -142,15 +261,29 @@ impl Connection {
             sndbuf_limited,
             cwnd_limited,
             recv_queue: self.readable(),
+            rcv_ooopack: stats.rcv_ooopack,
+            total_rto: stats.total_rto,
+            total_rto_recoveries: stats.total_rto_recoveries,
+            total_rto_time: stats.rto_time(now),
+            last_data_recv: stats.last_data_recv.map_or(Duration::ZERO, |at| now.since(at)),
+            last_ack_recv: stats.last_ack_recv.map_or(Duration::ZERO, |at| now.since(at)),
+            delivered: stats.delivered,
+            pmtu: u32::from(self.config().mtu),
+            advmss: advertised_mss(self.config(), &self.key()),
+            max_pacing_rate: u64::MAX,
+            // The kernel's until reordering was seen.
+            reordering: 3,
             ..TcpInfo::default()
         };
         match &self.shape {
-            Shape::Opening(Opening { snd }) => info.describe_sending(snd),
+            Shape::Opening(Opening { snd }) => info.describe_sending(snd, now),
             Shape::Live(Live { snd, rcv, scaling, .. }) => {
-                info.describe_sending(snd);
+                info.describe_sending(snd, now);
                 info.rcv_nxt = rcv.nxt();
                 info.rcv_wnd = rcv.wnd();
                 info.rcv_mss = rcv.mss;
+                info.rcv_ssthresh = rcv.buffer;
+                info.ato = rcv.acks.delay_time();
                 info.window_scale = *scaling;
                 info.timestamps = rcv.paws.is_some();
                 info.sack = rcv.sack;
@@ -181,7 +314,7 @@ impl Connection {
 }
 
 impl TcpInfo {
-    fn describe_sending(&mut self, snd: &SendHalf) {
+    fn describe_sending(&mut self, snd: &SendHalf, now: Instant) {
         self.snd_una = snd.una;
         self.snd_nxt = snd.nxt;
         self.snd_end = snd.end();
@@ -197,6 +330,14 @@ impl TcpInfo {
         self.backoff = snd.rtt.backoff();
         self.min_rtt = snd.rtt.min_rtt();
         self.in_recovery = snd.recovery.is_fast();
+        self.ca_state = snd.recovery.ca_state();
+        let probing = snd.wnd == 0 && self.bytes_in_flight == 0;
+        (self.probes, self.retransmits) = if probing { (snd.retries, 0) } else { (0, snd.retries) };
+        self.lost = snd.inflight.lost();
+        self.sacked = snd.inflight.sacked();
+        self.retrans = snd.inflight.resent();
+        self.last_data_sent = now.since(snd.last_sent);
+        self.notsent_bytes = u32::try_from(snd.end().since(snd.nxt)).unwrap_or(u32::MAX);
         self.send_queue = snd.queue.len();
         self.memory = snd.queue.memory();
     }

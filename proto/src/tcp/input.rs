@@ -248,6 +248,7 @@ impl Live {
 
     /// The rest of the fifth step: what an acceptable acknowledgement does.
     fn take_ack(&mut self, c: &mut Common, seg: &Arrival, kind: AckKind, now: Instant) -> Result<(), Stop> {
+        c.stats.last_ack_recv = Some(now);
         if !self.snd.syn_acked() {
             self.take_ack_of_syn(c, seg, now);
             return Ok(());
@@ -291,6 +292,7 @@ impl Live {
         self.take_round_trip(c, seg, &delivery, now);
         self.snd.rtt.on_progress();
         self.on_established(c, retransmits);
+        c.stats.end_timeouts(now);
         c.timers.cancel(Timer::Retransmission);
     }
 
@@ -311,6 +313,7 @@ impl Live {
         self.snd.advance(seg.ack, &mut delivery, now);
         c.stats.bytes_acked += seg.ack.min(self.snd.queue.end()).since(una.max(Pos::FIRST));
         let rtt = self.take_round_trip(c, seg, &delivery, now);
+        c.stats.delivered = c.stats.delivered.saturating_add(delivery.delivered);
         let sample = Sample {
             acked: delivery.acked,
             delivered: delivery.delivered,
@@ -329,6 +332,9 @@ impl Live {
             c.timers.cancel(Timer::Retransmission);
         }
         c.timers.cancel(Timer::Persist);
+        if !self.snd.recovery.is_after_timeout() {
+            c.stats.end_timeouts(now);
+        }
         self.tell_of_room(c, had_room);
     }
 
@@ -381,6 +387,7 @@ impl Live {
             return Ok(());
         }
         c.stats.data_segs_in += u64::from(seg.segments);
+        c.stats.last_data_recv = Some(now);
         let at = seg.data();
         // After the peer's FIN no text can be new.
         let end = self.rcv.fin.map_or(self.rcv.edge, |fin| fin.min(self.rcv.edge));
@@ -401,6 +408,9 @@ impl Live {
             self.rcv.queue.prune(c.cfg.rcv_buf as usize);
         }
         c.stats.bytes_received += inserted.advanced;
+        if inserted.out_of_order {
+            c.stats.rcv_ooopack = c.stats.rcv_ooopack.saturating_add(u32::from(seg.segments));
+        }
         let size = arrived.div_ceil(usize::from(seg.segments));
         self.rcv.mss = self.rcv.mss.max(u16::try_from(size).unwrap_or(u16::MAX));
         if let (true, Some(duplicate)) = (c.cfg.dsack, inserted.duplicate) {

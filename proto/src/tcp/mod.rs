@@ -36,12 +36,13 @@ pub mod sendq;
 mod snd;
 pub mod state;
 mod stats;
+pub mod tcp_info;
 pub mod timer;
 
 pub use cause::{AckCause, Cause, ResetCause, RetransmitCause};
 pub use config::Config;
 pub use inflight::{Delivery, Mark};
-pub use info::{Inspection, TcpInfo};
+pub use info::{CaState, Inspection, TcpInfo};
 pub use payload::Payload;
 pub use segment::{DropReason, Segment, Transmit, Verdict};
 pub use state::State;

@@ -9,6 +9,7 @@
 //! sum, and the same question ("is the pipe below cwnd?") in every phase. A sender that uses the peer's SACK blocks
 //! answers that question from its scoreboard, and needs from here only the phases and the recovery point.
 
+use super::CaState;
 use crate::wire::Pos;
 
 /// Loss detection and recovery of one connection.
@@ -154,6 +155,16 @@ impl Recovery {
     /// True until everything in flight at the last timeout is acknowledged.
     pub const fn is_after_timeout(&self) -> bool {
         matches!(self.phase, Phase::Loss)
+    }
+
+    /// The phase as the kernel names it.
+    pub const fn ca_state(&self) -> CaState {
+        match self.phase {
+            Phase::Open { dup_acks: 0, .. } => CaState::Open,
+            Phase::Open { .. } => CaState::Disorder,
+            Phase::Fast { .. } => CaState::Recovery,
+            Phase::Loss => CaState::Loss,
+        }
     }
 
     /// Where recovery ends: SND.NXT when the last loss was detected.

@@ -16,9 +16,9 @@ impl Connection {
         let result = match (&mut self.shape, timer) {
             (Shape::Closed(_), _) => Ok(()),
             (_, Timer::UserTimeout) => Err(CloseReason::TimedOut),
-            (Shape::Opening(opening), Timer::Retransmission) => opening.snd.on_retransmission_timeout(c),
+            (Shape::Opening(opening), Timer::Retransmission) => opening.snd.on_retransmission_timeout(c, now),
             (Shape::Opening(_), _) => Ok(()),
-            (Shape::Live(live), Timer::Retransmission) => live.snd.on_retransmission_timeout(c),
+            (Shape::Live(live), Timer::Retransmission) => live.snd.on_retransmission_timeout(c, now),
             (Shape::Live(live), Timer::Persist) => live.snd.on_persist_timeout(c),
             (Shape::Live(live), Timer::DelayedAck) => {
                 live.rcv.acks.demand(AckCause::Delayed);
@@ -48,7 +48,8 @@ impl Connection {
 
 impl SendHalf {
     /// The retransmission timer ran out.
-    pub(super) fn on_retransmission_timeout(&mut self, c: &mut Common) -> Result<(), CloseReason> {
+    pub(super) fn on_retransmission_timeout(&mut self, c: &mut Common, now: Instant) -> Result<(), CloseReason> {
+        c.stats.on_timeout(now);
         //= 9293/MUST-23
         let limit = match (self.syn_acked(), c.passive) {
             (true, _) => c.cfg.retries2,

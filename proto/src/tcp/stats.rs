@@ -20,7 +20,44 @@ pub(super) struct Stats {
     pub(super) segs_in: u64,
     pub(super) data_segs_out: u64,
     pub(super) data_segs_in: u64,
+    /// Segments that came out of order.
+    pub(super) rcv_ooopack: u32,
+    /// Segments that arrived at the peer, as far as we know.
+    pub(super) delivered: u32,
+    /// Retransmission timeouts, and how often they began.
+    pub(super) total_rto: u16,
+    pub(super) total_rto_recoveries: u16,
+    /// Time from each first timeout until all that it held lost was acknowledged.
+    total_rto_time: Duration,
+    /// The first of the timeouts that go on.
+    timeouts_since: Option<Instant>,
+    /// When data last came, and an acknowledgement.
+    pub(super) last_data_recv: Option<Instant>,
+    pub(super) last_ack_recv: Option<Instant>,
     pub(super) limits: Chronograph,
+}
+
+impl Stats {
+    /// The retransmission timer ran out.
+    pub(super) fn on_timeout(&mut self, now: Instant) {
+        self.total_rto = self.total_rto.saturating_add(1);
+        if self.timeouts_since.is_none() {
+            self.timeouts_since = Some(now);
+            self.total_rto_recoveries = self.total_rto_recoveries.saturating_add(1);
+        }
+    }
+
+    /// What the timeouts held lost is acknowledged.
+    pub(super) fn end_timeouts(&mut self, now: Instant) {
+        if let Some(since) = self.timeouts_since.take() {
+            self.total_rto_time += now.since(since);
+        }
+    }
+
+    /// Time in timeouts until `now`, those that go on included.
+    pub(super) fn rto_time(&self, now: Instant) -> Duration {
+        self.total_rto_time + self.timeouts_since.map_or(Duration::ZERO, |since| now.since(since))
+    }
 }
 
 /// Two connections that would act alike are equal, whatever they have counted.
