@@ -8,29 +8,53 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
-use core::net::SocketAddr;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
 
-use tidegate_proto::socket::{Domain, Errno, Fd, MsgFlags, Opt, Shutdown, Sockets, Value};
+use tidegate_proto::socket::{Domain, Errno, Fd, Linger, MsgFlags, Opt, Shutdown, Sockets, Value};
+use tidegate_proto::tcp::TcpInfo;
 use tidegate_proto::time::{Duration, Instant};
+use tidegate_proto::wire::FourTuple;
 
-use super::ast::{Call, Expr};
+use super::ast::{Call, Expr, Place};
+use super::polls::Epoll;
 use super::run::Stop;
 
 pub(super) struct Calls {
     pub(super) sockets: Sockets,
-    local: SocketAddr,
-    remote: SocketAddr,
+    /// The two ends of the connection that the script speaks of, where it does not name them.
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    /// IPv4 through sockets of IPv6.
+    mapped: bool,
+    /// The port for the next peer of a new listener.
+    next_peer: u16,
+    /// A listener has met no SYN yet.
+    awaits_peer: bool,
     /// The descriptors by the script's numbers, and whether calls on them may not wait.
-    fds: BTreeMap<i64, (Fd, bool)>,
+    pub(super) fds: BTreeMap<i64, (Fd, bool)>,
+    /// Sets of descriptors that epoll watches, by the script's numbers.
+    pub(super) epolls: BTreeMap<i64, Epoll>,
     waiting: Option<Waiting>,
 }
 
 /// A call that has not returned.
 struct Waiting {
     call: Call,
+    place: Place,
     until: Instant,
+    progress: Progress,
+}
+
+/// How far a call that waits has come.
+#[derive(Default)]
+pub(super) struct Progress {
     /// Bytes that it has moved so far.
     moved: usize,
+    /// When it gives up waiting, if it does.
+    pub(super) deadline: Option<Instant>,
+    /// A close that lingers.
+    linger: Option<Linger>,
 }
 
 /// What became of a call.
@@ -41,19 +65,96 @@ pub(super) enum Outcome {
 }
 
 /// What a call gives: a result, or the name of an error.
-type Given = Result<i64, Errno>;
+pub(super) type Given = Result<i64, Errno>;
+
+/// What a code block can ask of the connection under test.
+pub(super) struct Known {
+    info: TcpInfo,
+    snd_buf: i32,
+    rcv_buf: i32,
+}
+
+impl Known {
+    /// The number that a code block has under this name.
+    pub(super) fn value(&self, name: &str) -> Option<u64> {
+        let size = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        match name {
+            "SK_MEMINFO_RMEM_ALLOC" => Some(size(self.info.recv_queue.saturating_add(self.info.ooo_queue))),
+            "SK_MEMINFO_RCVBUF" => u64::try_from(self.rcv_buf).ok(),
+            "SK_MEMINFO_WMEM_ALLOC" => Some(self.info.bytes_in_flight),
+            "SK_MEMINFO_SNDBUF" => u64::try_from(self.snd_buf).ok(),
+            "SK_MEMINFO_WMEM_QUEUED" => Some(size(self.info.send_queue)),
+            "SK_MEMINFO_FWD_ALLOC" | "SK_MEMINFO_OPTMEM" | "SK_MEMINFO_BACKLOG" | "SK_MEMINFO_DROPS" => Some(0),
+            name => self.info.field(name),
+        }
+    }
+}
 
 impl Calls {
-    pub(super) fn new(sockets: Sockets, local: SocketAddr, remote: SocketAddr) -> Self {
-        Calls { sockets, local, remote, fds: BTreeMap::new(), waiting: None }
+    pub(super) fn new(sockets: Sockets, local: SocketAddr, remote: SocketAddr, mapped: bool) -> Self {
+        Calls {
+            sockets,
+            local,
+            remote,
+            mapped,
+            next_peer: remote.port(),
+            awaits_peer: false,
+            fds: BTreeMap::new(),
+            epolls: BTreeMap::new(),
+            waiting: None,
+        }
     }
 
-    /// The two ends of the youngest connection that has any.
-    pub(super) fn current(&self) -> Option<(SocketAddr, SocketAddr)> {
-        self.fds.values().rev().find_map(|&(fd, _)| {
-            let key = self.sockets.stack().key(self.sockets.connection_id(fd)?)?;
-            Some((key.local(), key.remote()))
-        })
+    /// The script names the ports of a packet, and means that connection from here on.
+    pub(super) fn focus_on(&mut self, ours: u16, theirs: u16) {
+        self.local.set_port(ours);
+        self.remote.set_port(theirs);
+        self.awaits_peer = false;
+    }
+
+    /// A SYN without ports is for the listener that has met none, from a peer of its own.
+    pub(super) fn meet_listener(&mut self) {
+        if core::mem::take(&mut self.awaits_peer) {
+            self.remote.set_port(self.next_peer);
+            self.next_peer = self.next_peer.wrapping_add(1).max(1);
+        }
+    }
+
+    /// True if a packet between these ends is one that the script can mean: with these ports, or the connection that it
+    /// speaks of.
+    pub(super) fn is_about(&self, source: SocketAddr, destination: SocketAddr, ports: Option<(u16, u16)>) -> bool {
+        match ports {
+            Some(ports) => ports == (source.port(), destination.port()),
+            None => (source, destination) == (self.local, self.remote),
+        }
+    }
+
+    /// What a code block can ask of the connection that the script speaks of.
+    pub(super) fn known(&mut self, now: Instant) -> Known {
+        let key = FourTuple::new(self.local, self.remote);
+        let stack = self.sockets.stack();
+        let by_key = self
+            .fds
+            .values()
+            .map(|(fd, _)| *fd)
+            .find(|fd| self.sockets.connection_id(*fd).is_some_and(|id| stack.key(id) == Some(key)));
+        let fd = by_key.or_else(|| self.fds.values().map(|(fd, _)| *fd).next_back());
+        let closed = || stack.connections().find(|(_, connection)| connection.key() == key);
+        let mut info = match fd {
+            None => closed().map(|(_, connection)| connection.info(now)).unwrap_or_default(),
+            Some(_) => TcpInfo::default(),
+        };
+        let mut number = |option| match fd.map(|fd| self.sockets.option(fd, option, now)) {
+            Some(Ok(Value::Int(n))) => n,
+            _ => 0,
+        };
+        let (snd_buf, rcv_buf) = (number(Opt::SndBuf), number(Opt::RcvBuf));
+        if let Some(fd) = fd
+            && let Ok(Value::Info(of_socket)) = self.sockets.option(fd, Opt::Info, now)
+        {
+            info = *of_socket;
+        }
+        Known { info, snd_buf, rcv_buf }
     }
 
     /// Until when the call that waits may wait.
@@ -61,18 +162,28 @@ impl Calls {
         self.waiting.as_ref().map(|waiting| waiting.until)
     }
 
+    /// When the call that waits gives up by itself.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.waiting.as_ref().and_then(|waiting| waiting.progress.deadline)
+    }
+
+    /// Wakes become edges of epoll.
+    pub(super) fn take_wakes(&mut self) {
+        while let Some((fd, ready)) = self.sockets.poll_wake() {
+            self.epolls.values_mut().for_each(|epoll| epoll.on_wake(fd, ready));
+        }
+    }
+
     /// A call begins; without `until` it must return at once.
     pub(super) fn begin(
         &mut self,
         call: &Call,
+        place: Place,
         until: Option<Instant>,
         tolerance: Duration,
         now: Instant,
     ) -> Result<(), Stop> {
-        if self.waiting.is_some() {
-            return Err(Stop::NotApplicable(String::from("a call while another one waits")));
-        }
-        let waiting = Waiting { call: call.clone(), until: until.unwrap_or(now), moved: 0 };
+        let waiting = Waiting { call: call.clone(), place, until: until.unwrap_or(now), progress: Progress::default() };
         self.waiting = Some(waiting);
         let outcome = self.retry(tolerance, now)?;
         if until.is_none() && self.waiting.take().is_some() && outcome == Outcome::Waits {
@@ -84,18 +195,23 @@ impl Calls {
     /// The call that waits tries again.
     pub(super) fn retry(&mut self, tolerance: Duration, now: Instant) -> Result<Outcome, Stop> {
         let Some(mut waiting) = self.waiting.take() else { return Ok(Outcome::Waits) };
-        match self.attempt(&waiting.call, &mut waiting.moved, now)? {
+        let (place, name) = (waiting.place, waiting.call.name.clone());
+        let here = |stop| match stop {
+            Stop::Fail(what) => Stop::FailAt(place, what),
+            other => other,
+        };
+        match self.attempt(&waiting.call, &mut waiting.progress, now).map_err(here)? {
             None if now > waiting.until + tolerance => {
-                Err(Stop::Fail(format!("{} still waits, expected that it has returned", waiting.call.name)))
+                Err(Stop::FailAt(place, format!("{name} still waits, expected that it has returned")))
             }
             None => {
                 self.waiting = Some(waiting);
                 Ok(Outcome::Waits)
             }
             Some(_) if now + tolerance < waiting.until => {
-                Err(Stop::Fail(format!("{} has returned too early", waiting.call.name)))
+                Err(Stop::FailAt(place, format!("{name} has returned too early")))
             }
-            Some(given) => self.compare(&waiting.call, given).map(|()| Outcome::Returned),
+            Some(given) => self.compare(&waiting.call, given, now).map(|()| Outcome::Returned).map_err(here),
         }
     }
 
@@ -103,12 +219,12 @@ impl Calls {
     pub(super) fn finish(&mut self) -> Result<(), Stop> {
         match self.waiting.take() {
             None => Ok(()),
-            Some(waiting) => Err(Stop::Fail(format!("{} never returned", waiting.call.name))),
+            Some(waiting) => Err(Stop::FailAt(waiting.place, format!("{} never returned", waiting.call.name))),
         }
     }
 
     /// Holds what a call gave against what the script says; a new descriptor gets the script's number.
-    fn compare(&mut self, call: &Call, given: Given) -> Result<(), Stop> {
+    fn compare(&mut self, call: &Call, given: Given, now: Instant) -> Result<(), Stop> {
         let Call { name, result, errno, .. } = call;
         let gave = match given {
             Ok(n) => format!("{n}"),
@@ -120,18 +236,41 @@ impl Calls {
         };
         let fits = match given {
             Ok(fd) if makes_descriptor(name) => {
-                let is_new = expected >= 0 && errno.is_none() && !self.fds.contains_key(&expected);
+                let is_new = expected >= 0 && errno.is_none() && !self.is_open(expected);
                 let fd = Fd(u32::try_from(fd).map_err(|_| Stop::Fail(gave.clone()))?);
                 is_new && self.fds.insert(expected, (fd, self.starts_nonblocking(call))).is_none()
             }
+            Ok(_) if name.starts_with("epoll_create") => {
+                let is_new = expected >= 0 && errno.is_none() && !self.is_open(expected);
+                is_new && self.epolls.insert(expected, Epoll::default()).is_none()
+            }
             Ok(n) => n == expected && errno.is_none(),
-            Err(e) => expected == -1 && errno.as_ref().is_some_and(|errno| *errno == format!("{e:?}")),
+            Err(e) => expected == -1 && errno.as_ref().is_some_and(|errno| names(errno, e)),
         };
         if fits {
+            self.follow(call, given, now);
             return Ok(());
         }
         let wanted = errno.as_ref().map_or_else(|| format!("{expected}"), |errno| format!("{expected} {errno}"));
         Err(Stop::Fail(format!("{name} gave {gave}, expected {wanted}")))
+    }
+
+    /// Which connection the script speaks of after this call.
+    fn follow(&mut self, call: &Call, given: Given, _now: Instant) {
+        let connects = matches!(call.name.as_str(), "connect" | "sendto" | "sendmsg");
+        if call.name == "listen" && given.is_ok() {
+            self.awaits_peer = true;
+        }
+        let fd = call.arguments.first().and_then(|fd| number(fd).ok()).and_then(|fd| self.fds.get(&fd));
+        if let (true, Some(&(fd, _))) = (connects, fd)
+            && let Some(key) = self.sockets.connection_id(fd).and_then(|id| self.sockets.stack().key(id))
+        {
+            (self.local, self.remote) = (key.local(), key.remote());
+        }
+    }
+
+    fn is_open(&self, fd: i64) -> bool {
+        self.fds.contains_key(&fd) || self.epolls.contains_key(&fd)
     }
 
     fn starts_nonblocking(&self, call: &Call) -> bool {
@@ -144,7 +283,8 @@ impl Calls {
     }
 
     /// Makes the call; `None` if it would wait.
-    fn attempt(&mut self, call: &Call, moved: &mut usize, now: Instant) -> Result<Option<Given>, Stop> {
+    fn attempt(&mut self, call: &Call, progress: &mut Progress, now: Instant) -> Result<Option<Given>, Stop> {
+        let moved = &mut progress.moved;
         let arguments = call.arguments.as_slice();
         let given = match (call.name.as_str(), arguments) {
             ("socket", [family, kind, protocol]) => self.socket(family, kind, protocol)?,
@@ -168,11 +308,41 @@ impl Calls {
                 }
                 given
             }
-            ("read", [fd, Expr::Any, len]) => return self.receive(fd, len, MsgFlags::NONE, now),
-            ("recv", [fd, Expr::Any, len, flags]) => return self.receive(fd, len, message_flags(flags)?, now),
-            ("write", [fd, Expr::Any, len]) => return self.send(fd, len, MsgFlags::NONE, moved, now),
-            ("send", [fd, Expr::Any, len, flags]) | ("sendto", [fd, Expr::Any, len, flags, Expr::Any, _]) => {
-                return self.send(fd, len, message_flags(flags)?, moved, now);
+            ("read", [fd, buffer, len]) => {
+                return self.receive(fd, Into { buffer, lens: &[length(len)?] }, MsgFlags::NONE, moved, now);
+            }
+            ("recv", [fd, buffer, len, flags]) | ("recvfrom", [fd, buffer, len, flags, Expr::Any, Expr::Any]) => {
+                let into = Into { buffer, lens: &[length(len)?] };
+                return self.receive(fd, into, message_flags(flags)?, moved, now);
+            }
+            ("readv", [fd, Expr::List(parts), count]) => {
+                let lens = lengths(parts, count)?;
+                return self.receive(fd, Into { buffer: &Expr::Any, lens: &lens }, MsgFlags::NONE, moved, now);
+            }
+            ("recvmsg", [fd, message, flags]) => return self.receive_message(fd, message, flags, moved, now),
+            ("write", [fd, data, len]) => return self.send(fd, &[(data, length(len)?)], MsgFlags::NONE, moved, now),
+            ("send", [fd, data, len, flags]) => {
+                return self.send(fd, &[(data, length(len)?)], message_flags(flags)?, moved, now);
+            }
+            ("sendto", [fd, data, len, flags, _, _]) => {
+                // TCP knows where it sends to.
+                return self.send(fd, &[(data, length(len)?)], message_flags(flags)?, moved, now);
+            }
+            ("writev", [fd, Expr::List(parts), count]) => {
+                let lens = lengths(parts, count)?;
+                let parts: Vec<_> = lens.iter().map(|len| (&Expr::Any, *len)).collect();
+                return self.send(fd, &parts, MsgFlags::NONE, moved, now);
+            }
+            ("sendmsg", [fd, Expr::MsgHdr { iov_len, iov, control: None, .. }, flags]) => {
+                let lens = lengths(iov, &Expr::Int(*iov_len))?;
+                let parts: Vec<_> = lens.iter().map(|len| (&Expr::Any, *len)).collect();
+                return self.send(fd, &parts, message_flags(flags)?, moved, now);
+            }
+            ("poll", [Expr::List(fds), _, timeout]) => return self.poll(fds, timeout, progress, now),
+            ("epoll_create" | "epoll_create1", [_]) => Ok(0),
+            ("epoll_ctl", [epoll, op, fd, rest @ ..]) => self.epoll_control(epoll, op, fd, rest.first())?,
+            ("epoll_wait", [epoll, events, _, timeout]) => {
+                return self.epoll_wait(epoll, events, timeout, progress, now);
             }
             ("shutdown", [fd, how]) => {
                 let how = match number(how)? {
@@ -183,12 +353,21 @@ impl Calls {
                 };
                 self.on(fd, |sockets, fd| sockets.shutdown(fd, how, now).map(|()| 0))?
             }
+            ("close", [_]) if progress.linger.is_some() => {
+                let is_over = progress.linger.is_none_or(|linger| !self.sockets.is_lingering(&linger, now));
+                return Ok(is_over.then_some(Ok(0)));
+            }
+            ("close", [fd]) if self.epolls.remove(&number(fd)?).is_some() => Ok(0),
             ("close", [fd]) => {
                 let given = self.on(fd, |sockets, fd| sockets.close(fd, now))?;
-                if matches!(given, Ok(Some(_))) {
-                    return Err(Stop::NotApplicable(String::from("a close that lingers")));
+                if let Some((fd, _)) = self.fds.remove(&number(fd)?) {
+                    self.epolls.values_mut().for_each(|epoll| epoll.forget(fd));
                 }
-                self.fds.remove(&number(fd)?);
+                // Like Linux: O_NONBLOCK does not spare a close the wait.
+                if let Ok(Some(linger)) = given {
+                    (progress.linger, progress.deadline) = (Some(linger), Some(linger.until));
+                    return Ok(None);
+                }
                 given.map(|_| 0)
             }
             ("fcntl", [fd, command, rest @ ..]) => self.fcntl(fd, command, rest)?,
@@ -209,7 +388,7 @@ impl Calls {
             return Err(odd("a socket that is not TCP's"));
         }
         let domain = match family {
-            Expr::Any if self.local.is_ipv6() => Domain::V6,
+            Expr::Any if self.local.is_ipv6() || self.mapped => Domain::V6,
             Expr::Any => Domain::V4,
             family => match number(family)? {
                 AF_INET => Domain::V4,
@@ -220,28 +399,89 @@ impl Calls {
         Ok(self.sockets.socket(domain).map(|fd| i64::from(fd.0)))
     }
 
-    fn receive(&mut self, fd: &Expr, len: &Expr, flags: MsgFlags, now: Instant) -> Result<Option<Given>, Stop> {
-        if flags.has(MsgFlags::WAITALL) {
-            return Err(odd("MSG_WAITALL"));
+    /// Reads into buffers; waits for as much as the socket or MSG_WAITALL asks for, if it may.
+    fn receive(
+        &mut self,
+        fd: &Expr,
+        into: Into<'_>,
+        flags: MsgFlags,
+        moved: &mut usize,
+        now: Instant,
+    ) -> Result<Option<Given>, Stop> {
+        let total: usize = into.lens.iter().map(|len| (*len).min(LARGEST)).sum();
+        let mut buffer = vec![0; total - *moved];
+        let may_wait = !flags.has(MsgFlags::DONTWAIT) && !self.is_nonblocking(fd)?;
+        let given = self.on(fd, |sockets, fd| {
+            let target = sockets.recv_target(fd, total, flags)?;
+            sockets.recv(fd, &mut buffer, flags, now).map(|n| (n, target))
+        })?;
+        let peeks = flags.has(MsgFlags::PEEK);
+        let (n, target) = match given {
+            Err(Errno::EAGAIN) if may_wait => return Ok(None),
+            Err(_) if *moved > 0 => return Ok(Some(Ok(count(*moved)))),
+            Err(e) => return Ok(Some(Err(e))),
+            Ok(given) => given,
+        };
+        let so_far = *moved + n;
+        if may_wait && n > 0 && so_far < target {
+            if !peeks {
+                *moved = so_far;
+            }
+            return Ok(None);
         }
-        let len = usize::try_from(number(len)?).map_err(|_| odd("a length"))?;
-        let mut buffer = vec![0; len.min(LARGEST)];
-        let given = self.on(fd, |sockets, fd| sockets.recv(fd, &mut buffer, flags, now))?;
-        let waits = given == Err(Errno::EAGAIN) && !flags.has(MsgFlags::DONTWAIT) && !self.is_nonblocking(fd)?;
-        Ok((!waits).then(|| given.map(count)))
+        if let (Expr::Text(text) | Expr::TextPrefix(text), true) = (into.buffer, *moved == 0) {
+            let read = buffer.get(..n).unwrap_or_default();
+            let is_prefix = matches!(into.buffer, Expr::TextPrefix(_));
+            if !(read == text || is_prefix && read.starts_with(text)) {
+                return Err(Stop::Fail(format!("what was read is not {}", into.buffer)));
+            }
+        }
+        Ok(Some(Ok(count(so_far))))
+    }
+
+    /// `recvmsg`: TCP has neither a name nor, but for TCP_INQ, control messages to give.
+    fn receive_message(
+        &mut self,
+        fd: &Expr,
+        message: &Expr,
+        flags: &Expr,
+        moved: &mut usize,
+        now: Instant,
+    ) -> Result<Option<Given>, Stop> {
+        let Expr::MsgHdr { iov_len, iov, flags: expected, control } = message else {
+            return Err(odd("a message header"));
+        };
+        let lens = lengths(iov, &Expr::Int(*iov_len))?;
+        let flags = message_flags(flags)?;
+        let given = self.receive(fd, Into { buffer: &Expr::Any, lens: &lens }, flags, moved, now)?;
+        if let Some(Ok(_)) = given {
+            same("msg_flags", expected, 0)?;
+            if control.as_ref().is_some_and(|control| !control.is_empty()) {
+                return Err(Stop::NotApplicable(String::from("control messages of recvmsg")));
+            }
+        }
+        Ok(given)
     }
 
     fn send(
         &mut self,
         fd: &Expr,
-        len: &Expr,
+        parts: &[(&Expr, usize)],
         flags: MsgFlags,
         moved: &mut usize,
         now: Instant,
     ) -> Result<Option<Given>, Stop> {
-        let len = usize::try_from(number(len)?).ok().filter(|len| *len <= LARGEST).ok_or_else(|| odd("a length"))?;
-        let data = vec![0; len - *moved];
-        let given = self.on(fd, |sockets, fd| sockets.send(fd, &data, flags, now))?;
+        let mut data = Vec::new();
+        for (text, len) in parts {
+            let start = data.len();
+            if let Expr::Text(text) = text {
+                data.extend_from_slice(text.get(..*len).ok_or_else(|| odd("a string shorter than its length"))?);
+            }
+            data.resize(start + len, 0);
+        }
+        let len = data.len();
+        let rest = data.get(*moved..).unwrap_or_default();
+        let given = self.on(fd, |sockets, fd| sockets.send(fd, rest, flags, now))?;
         let may_wait = !flags.has(MsgFlags::DONTWAIT) && !self.is_nonblocking(fd)?;
         match given {
             Ok(n) if may_wait && *moved + n < len => {
@@ -334,17 +574,47 @@ impl Calls {
         })
     }
 
-    fn is_nonblocking(&self, fd: &Expr) -> Result<bool, Stop> {
+    pub(super) fn is_nonblocking(&self, fd: &Expr) -> Result<bool, Stop> {
         Ok(self.fds.get(&number(fd)?).is_some_and(|(_, nonblocking)| *nonblocking))
     }
 
     fn address(&self, addr: &Expr, default: SocketAddr) -> Result<SocketAddr, Stop> {
         match addr {
-            Expr::Any => Ok(default),
+            Expr::Any => match default.ip() {
+                IpAddr::V4(ip) if self.mapped => Ok(SocketAddr::new(ip.to_ipv6_mapped().into(), default.port())),
+                _ => Ok(default),
+            },
             Expr::SockAddr(addr) => Ok(*addr),
             _ => Err(odd("an address")),
         }
     }
+}
+
+/// Where a read goes: what the script says that it reads, and how long each buffer is.
+struct Into<'a> {
+    buffer: &'a Expr,
+    lens: &'a [usize],
+}
+
+fn length(len: &Expr) -> Result<usize, Stop> {
+    usize::try_from(number(len)?).ok().filter(|len| *len <= LARGEST).ok_or_else(|| odd("a length"))
+}
+
+/// The lengths of the buffers of a vector.
+fn lengths(parts: &[Expr], count: &Expr) -> Result<Vec<usize>, Stop> {
+    if usize::try_from(number(count)?).ok() != Some(parts.len()) {
+        return Err(odd("a vector of another length than it says"));
+    }
+    let len = |part: &Expr| match part {
+        Expr::Iovec(len) => length(&Expr::Int(*len)),
+        _ => Err(odd("a buffer")),
+    };
+    parts.iter().map(len).collect()
+}
+
+/// True if the script's name is this error's; Linux has two for one of them.
+fn names(errno: &str, given: Errno) -> bool {
+    errno == given.name() || errno == "EWOULDBLOCK" && given == Errno::EAGAIN
 }
 
 fn makes_descriptor(name: &str) -> bool {
@@ -372,7 +642,7 @@ fn message_flags(flags: &Expr) -> Result<MsgFlags, Stop> {
 }
 
 /// The number that an expression stands for.
-fn number(expr: &Expr) -> Result<i64, Stop> {
+pub(super) fn number(expr: &Expr) -> Result<i64, Stop> {
     match expr {
         Expr::Int(n) => Ok(*n),
         Expr::Or(parts) => parts.iter().try_fold(0, |all, part| Ok(all | number(part)?)),
@@ -384,7 +654,7 @@ fn number(expr: &Expr) -> Result<i64, Stop> {
     }
 }
 
-fn odd(what: &str) -> Stop {
+pub(super) fn odd(what: &str) -> Stop {
     Stop::NotApplicable(format!("{what} that is not here"))
 }
 
@@ -401,7 +671,7 @@ const O_NONBLOCK: i64 = 0o4000;
 const O_CLOEXEC: i64 = 0o2_000_000;
 
 /// The names that a script gives to numbers; the numbers are Linux's.
-const CONSTANTS: [(&str, i64); 29] = [
+const CONSTANTS: &[(&str, i64)] = &[
     ("AF_INET", AF_INET),
     ("PF_INET", AF_INET),
     ("AF_INET6", AF_INET6),
@@ -431,6 +701,30 @@ const CONSTANTS: [(&str, i64); 29] = [
     ("MSG_MORE", 0x8000),
     ("SOMAXCONN", 4096),
     ("INADDR_ANY", 0),
+    ("POLLIN", 0x1),
+    ("POLLPRI", 0x2),
+    ("POLLOUT", 0x4),
+    ("POLLERR", 0x8),
+    ("POLLHUP", 0x10),
+    ("POLLNVAL", 0x20),
+    ("POLLRDNORM", 0x40),
+    ("POLLWRNORM", 0x100),
+    ("POLLRDHUP", 0x2000),
+    ("EPOLLIN", 0x1),
+    ("EPOLLPRI", 0x2),
+    ("EPOLLOUT", 0x4),
+    ("EPOLLERR", 0x8),
+    ("EPOLLHUP", 0x10),
+    ("EPOLLRDNORM", 0x40),
+    ("EPOLLWRNORM", 0x100),
+    ("EPOLLRDHUP", 0x2000),
+    ("EPOLLONESHOT", 1 << 30),
+    ("EPOLLET", 1 << 31),
+    ("EPOLL_CTL_ADD", 1),
+    ("EPOLL_CTL_DEL", 2),
+    ("EPOLL_CTL_MOD", 3),
+    ("EPOLL_CLOEXEC", O_CLOEXEC),
+    ("FD_CLOEXEC", 1),
 ];
 
 /// The most that one call moves: what a Linux system call moves at the most would not be worth its memory here.

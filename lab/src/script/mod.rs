@@ -12,19 +12,28 @@
 //! | `packets` | packet lines |
 //! | `expressions` | arguments and results of system calls |
 //! | `print` | a script as text |
-//! | `run` | packets injected and expected, at their times; the verdict |
-//! | `calls` | system calls, on BSD sockets |
-//! | `segment` | a scripted segment from and to bytes |
+//! | `head` | options at the head, commands in backticks |
+//! | `run` | events at their times; packets injected; the verdict |
+//! | `expect` | packets of the stack held against those expected |
+//! | `calls`, `polls` | system calls, on BSD sockets; poll and epoll |
+//! | `code` | the Python of code blocks |
+//! | `segment`, `icmp` | scripted segments and messages from and to bytes |
+//! | `damage` | packets that are damaged on their way |
 //!
-//! Not run yet, and so "not applicable": code blocks, ICMP, UDP, encapsulated and damaged packets, calls with message
-//! headers, poll and epoll, commands that change the host.
+//! Not applicable, with the reason: UDP, encapsulated packets, commands that change the host.
 
 mod ast;
 mod calls;
+mod code;
+mod damage;
+mod expect;
 mod expressions;
+mod head;
+mod icmp;
 mod lexer;
 mod packets;
 mod parser;
+mod polls;
 mod print;
 mod run;
 mod segment;
@@ -38,4 +47,4 @@ pub use ast::{
 };
 pub use lexer::SyntaxError;
 pub use parser::parse;
-pub use run::{Settings, Verdict, run};
+pub use run::{Passed, Report, Settings, Verdict, play, run};

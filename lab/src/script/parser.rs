@@ -150,7 +150,10 @@ fn action(lexer: &mut Lexer<'_>) -> Result<Action> {
 fn code(lexer: &mut Lexer<'_>) -> Result<Code> {
     let place: Place = lexer.here();
     let text = lexer.until("}%")?.to_owned();
-    Ok(Code { place, text })
+    let code = Code { place, text };
+    // What the evaluator does not know is refused before anything runs.
+    super::code::parse(&code)?;
+    Ok(code)
 }
 
 fn call(lexer: &mut Lexer<'_>) -> Result<Call> {

@@ -5,30 +5,34 @@
 //!
 //! Sections: the language of packetdrill; nothing of an RFC's.
 //! In: a [`Script`] and [`Settings`].
-//! Out: a [`Verdict`]: passed, failed with the first difference, or not applicable with the reason.
+//! Out: a [`Report`]: passed, failed with the first difference, or not applicable with the reason; what was printed,
+//! and every packet.
 
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
 use tidegate_proto::net::{
-    Cause, ChecksumState, Cidr, Frame, IfaceConfig, IfaceId, InitialSequence, Stack, StackConfig, offload,
+    Cause, ChecksumState, Cidr, Frame, IfaceConfig, IfaceId, InitialSequence, Note, Stack, StackConfig, offload,
 };
 use tidegate_proto::socket::Sockets;
+use tidegate_proto::tcp::{self, CaState, State};
 use tidegate_proto::time::{Duration, Instant};
-use tidegate_proto::trace::tcpdump::{self, LinkType, Printer, TimeStyle};
+use tidegate_proto::trace::tcpdump::{self, Printer, TimeStyle};
 use tidegate_proto::wire::checksum::portable;
 use tidegate_proto::wire::{Seq, frame::Link};
 
 use super::ast::{
-    Action, Direction, Event, Flags, HeadOption, HeadValue, IpInfo, Options, Packet, Place, Range, Script, Tcp,
-    TcpOption, Tos, Transport, When,
+    Action, Code, Direction, Event, Flags, Options, Packet, Place, Script, Tcp, TcpOption, Transport, When,
 };
 use super::calls::{Calls, Outcome};
-use super::segment::{decode, encode};
+use super::code::{self, Names, Value};
+use super::damage::damaged;
+use super::head::Head;
+use super::{icmp, segment};
 
 /// What a run is told besides the script.
 #[derive(Clone, Debug)]
@@ -37,20 +41,40 @@ pub struct Settings {
     pub stack: StackConfig,
     /// IPv6 instead of IPv4, unless the script says which.
     pub ipv6: bool,
+    /// IPv4 through sockets of IPv6, unless the script says which.
+    pub mapped: bool,
     /// How far from its time a packet or the end of a call may be, unless the script says so.
     pub tolerance: Duration,
+    /// The MTU, unless the script says so; without it 1500 bytes, and 1520 for IPv6, so that a script finds the same
+    /// segment size in both.
+    pub mtu: Option<u16>,
+    /// A packet that comes behind the last one expected fails the script, too.
+    pub strict: bool,
+    /// One packet of the script is one segment: consecutive ones may not meet it together.
+    pub strict_segments: bool,
+    /// Keep every packet.
+    pub capture: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { stack: StackConfig::default(), ipv6: false, tolerance: Duration::from_millis(4) }
+        Settings {
+            stack: StackConfig::default(),
+            ipv6: false,
+            mapped: false,
+            tolerance: Duration::from_millis(4),
+            mtu: None,
+            strict: true,
+            strict_segments: false,
+            capture: false,
+        }
     }
 }
 
 /// How a run ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// Everything was as the script says, and nothing else came.
+    /// Everything was as the script says.
     Pass,
     /// Something was not: the event, and what was different.
     Fail(Place, String),
@@ -58,88 +82,143 @@ pub enum Verdict {
     NotApplicable(Place, String),
 }
 
+/// A run from its beginning to its end.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Report {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What code blocks printed, line by line.
+    pub printed: Vec<String>,
+    /// Every packet, if they were to be kept.
+    pub packets: Vec<Passed>,
+    /// When it ended.
+    pub ended: Instant,
+}
+
+/// One packet of a run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Passed {
+    /// When.
+    pub at: Instant,
+    /// IP and what it carries.
+    pub bytes: Bytes,
+    /// For a packet of the script's: what the stack made of it. For one of the stack's: why it was sent, and what the
+    /// sender knew.
+    pub fate: Result<tcp::Verdict, (Cause, Option<Note>)>,
+}
+
 /// Why a run ends before the script does.
+#[derive(Debug)]
 pub(super) enum Stop {
+    /// At the event that is being run.
     Fail(String),
+    /// At another place.
+    FailAt(Place, String),
     NotApplicable(String),
 }
 
 /// Runs `script` on a stack of its own. The same script and settings give the same verdict, always.
 pub fn run(script: &Script, settings: &Settings) -> Verdict {
-    let mut place = script.options.first().map_or(Place { line: 1, column: 1 }, |option| option.place);
-    let ended = Run::new(script, settings, &mut place).and_then(|mut run| {
-        for event in &script.events {
-            place = event.place;
-            run.event(event)?;
-        }
-        run.finish()
-    });
-    match ended {
-        Ok(()) => Verdict::Pass,
-        Err(Stop::Fail(what)) => Verdict::Fail(place, what),
-        Err(Stop::NotApplicable(why)) => Verdict::NotApplicable(place, why),
-    }
+    play(script, settings).verdict
 }
 
-struct Run {
-    calls: Calls,
-    now: Instant,
+/// As [`run`], with everything that there is to tell.
+pub fn play(script: &Script, settings: &Settings) -> Report {
+    let mut place = script.options.first().map_or(Place { line: 1, column: 1 }, |option| option.place);
+    let verdict = |place, stop| match stop {
+        Stop::Fail(what) => Verdict::Fail(place, what),
+        Stop::FailAt(place, what) => Verdict::Fail(place, what),
+        Stop::NotApplicable(why) => Verdict::NotApplicable(place, why),
+    };
+    let mut run = match Run::new(script, settings, &mut place) {
+        Ok(run) => run,
+        Err(stop) => {
+            let verdict = verdict(place, stop);
+            return Report { verdict, printed: Vec::new(), packets: Vec::new(), ended: Instant::ZERO };
+        }
+    };
+    let ended = script.events.iter().try_for_each(|event| {
+        place = event.place;
+        run.event(event)
+    });
+    let ended = ended.and_then(|()| run.finish());
+    let verdict = ended.map_or_else(|stop| verdict(place, stop), |()| Verdict::Pass);
+    Report { verdict, printed: run.names.printed, packets: run.packets, ended: run.now }
+}
+
+pub(super) struct Run {
+    pub(super) calls: Calls,
+    pub(super) now: Instant,
     /// The time of the event before.
     previous: Instant,
-    tolerance: Duration,
-    local: SocketAddr,
-    remote: SocketAddr,
+    pub(super) tolerance: Duration,
+    pub(super) strict_segments: bool,
+    strict: bool,
     /// What the stack has sent and no event has met.
-    sent: VecDeque<Sent>,
+    pub(super) sent: VecDeque<Sent>,
     /// A timestamp of ours as the script writes it, and as it was on the wire.
-    timestamps: Option<(u32, u32)>,
-    printer: Printer,
+    pub(super) timestamps: Option<(u32, u32)>,
+    /// The first sequence number of ours on the wire, where the script has 0.
+    pub(super) offset: u32,
+    /// What code blocks have assigned and printed.
+    names: Names,
+    capture: bool,
+    packets: Vec<Passed>,
+    pub(super) printer: Printer,
 }
 
 /// One segment of the stack's.
-struct Sent {
-    at: Instant,
-    bytes: Bytes,
-    cause: Cause,
+pub(super) struct Sent {
+    pub(super) at: Instant,
+    pub(super) bytes: Bytes,
+    pub(super) cause: Cause,
 }
 
 impl Run {
     fn new(script: &Script, settings: &Settings, place: &mut Place) -> Result<Self, Stop> {
-        let mut head =
-            Head { stack: settings.stack.clone(), ipv6: settings.ipv6, tolerance: settings.tolerance, mtu: None };
+        let mut head = Head::new(settings);
         for option in &script.options {
             *place = option.place;
             head.take(option)?;
         }
-        for command in [&script.before, &script.after].into_iter().flatten() {
-            head.command(command)?;
+        if let Some(command) = &script.before {
+            Head::command(&mut head.stack, command)?;
+        }
+        if let Some(command) = &script.after {
+            // Settings behind the last event change nothing; a command that cannot be honoured is told all the same.
+            Head::command(&mut head.stack.clone(), command)?;
         }
         head.stack.host.initial_sequence = InitialSequence::Fixed(Seq(0));
-        let (local, remote, prefix): (IpAddr, IpAddr, u8) = match head.ipv6 {
-            false => (Ipv4Addr::new(192, 168, 0, 1).into(), Ipv4Addr::new(192, 0, 2, 1).into(), 0),
-            true => {
-                let address = |a, b, c| Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 1);
-                (address(0xfd3d, 0xfa7b, 0xd17d).into(), address(0x2001, 0xdb8, 0).into(), 0)
-            }
+        let (local, remote) = match head.ipv6 {
+            false => (LOCAL_V4.into(), REMOTE_V4.into()),
+            true => (LOCAL_V6.into(), REMOTE_V6.into()),
         };
+        let (local, remote): (IpAddr, IpAddr) = (head.local_ip.unwrap_or(local), head.remote_ip.unwrap_or(remote));
+        if local.is_ipv6() != head.ipv6 || remote.is_ipv6() != head.ipv6 {
+            return Err(Stop::NotApplicable(String::from("addresses of another IP version than the packets'")));
+        }
         let mut stack = Stack::new(head.stack, SEED, Instant::ZERO);
         stack.add_interface(IfaceConfig {
             mac: None,
             mtu: head.mtu.unwrap_or(if head.ipv6 { IPV6_MTU } else { IPV4_MTU }),
-            addrs: Vec::from([Cidr { addr: local, prefix }]),
+            addrs: Vec::from([Cidr { addr: local, prefix: 0 }]),
             max_burst: 65_536,
             checksum_offload: false,
         });
-        let (local, remote) = (SocketAddr::new(local, PORT), SocketAddr::new(remote, PORT));
+        let (local, remote) = (SocketAddr::new(local, head.bind_port), SocketAddr::new(remote, head.connect_port));
         Ok(Run {
-            calls: Calls::new(Sockets::new(stack, 1024), local, remote),
+            calls: Calls::new(Sockets::new(stack, 1024), local, remote, head.mapped),
             now: Instant::ZERO,
             previous: Instant::ZERO,
             tolerance: head.tolerance,
-            local,
-            remote,
+            strict_segments: head.strict_segments,
+            strict: settings.strict,
             sent: VecDeque::new(),
             timestamps: None,
+            offset: 0,
+            names: Names::default(),
+            capture: settings.capture,
+            packets: Vec::new(),
             printer: Printer::new(tcpdump::Options { time: TimeStyle::None, absolute: true, ..Default::default() }),
         })
     }
@@ -169,129 +248,131 @@ impl Run {
         match &event.action {
             Action::Packet(packet) => self.inject(packet)?,
             Action::Call(call) => {
+                self.await_call(from)?;
                 let start = match event.when {
                     When::At(time) | When::After(time) => time,
                     _ => Duration::ZERO,
                 };
                 let until = call.until.map(|until| from + (until - start));
-                self.calls.begin(call, until, self.tolerance, self.now)?;
+                self.calls.begin(call, event.place, until, self.tolerance, self.now)?;
             }
-            Action::Command(command) => Head::ignorable(command)?,
-            Action::Code(_) => return Err(Stop::NotApplicable(String::from("code blocks are not evaluated"))),
+            Action::Command(command) => {
+                let stack = self.calls.sockets.stack_mut();
+                let mut config = stack.config().clone();
+                Head::command(&mut config, command)?;
+                stack.set_config(config);
+            }
+            Action::Code(code) => self.evaluate(code)?,
         }
         self.settle()
     }
 
-    /// Nothing is left: no call that waits, no packet that nobody expected.
+    /// Nothing is left: no call that waits, and no packet that nobody expected.
     fn finish(&mut self) -> Result<(), Stop> {
         if let Some(until) = self.calls.waits_until() {
             self.advance(until + self.tolerance)?;
         }
         self.calls.finish()?;
         match self.sent.pop_front() {
-            None => Ok(()),
-            Some(stray) => Err(Stop::Fail(format!("behind the last event came\n  {}", self.line_of(&stray)))),
+            Some(stray) if self.strict => {
+                Err(Stop::Fail(format!("behind the last event came\n  {}", self.line_of(&stray))))
+            }
+            _ => Ok(()),
         }
     }
 
-    fn inject(&mut self, packet: &Packet) -> Result<(), Stop> {
-        let mut tcp = segment_of(packet)?.clone();
-        if let Some((theirs, ours)) = tcp.ports {
-            self.remote.set_port(theirs);
-            self.local.set_port(ours);
-        } else if let Some(key) = self.calls.current() {
-            (self.local, self.remote) = key;
-        }
-        if let Options::These(options) = &mut tcp.options {
-            for option in options {
-                if let (TcpOption::Timestamps { ecr, .. }, Some((script, wire))) = (option, self.timestamps)
-                    && *ecr != 0
-                {
-                    *ecr = ecr.wrapping_sub(script).wrapping_add(wire);
-                }
+    /// A call may begin when the one before it has returned.
+    fn await_call(&mut self, from: Instant) -> Result<(), Stop> {
+        while let Some(until) = self.calls.waits_until() {
+            let latest = until + self.tolerance;
+            if self.now >= latest {
+                return self.calls.finish();
             }
+            match self.next_timeout().filter(|due| *due <= latest) {
+                Some(_) => self.tick()?,
+                None => self.now = latest,
+            }
+            self.settle()?;
         }
-        let bytes = encode(&tcp, &packet.ip, self.remote, self.local);
-        let frame = Frame { bytes, checksum: ChecksumState::Unknown, segments: 1 };
-        // What becomes of it shows in what the stack does.
-        let _ = self.calls.sockets.receive(IfaceId(0), frame, self.now);
+        if self.now > from + self.tolerance {
+            let (now, from) = (seconds(self.now), seconds(from));
+            return Err(Stop::Fail(format!(
+                "begins at {now}, when the call before it has returned, expected at {from}"
+            )));
+        }
         Ok(())
     }
 
-    /// Waits for the packet, and says when it came.
-    fn expect(&mut self, packet: &Packet, from: Instant, to: Option<Instant>) -> Result<Instant, Stop> {
-        let expected = segment_of(packet)?;
-        let mut joined: Option<(Sent, IpInfo, Tcp)> = None;
-        let latest = to.map_or(self.now + PATIENCE, |to| to + self.tolerance);
-        loop {
-            while self.sent.is_empty() {
-                if !self.step(latest)? {
-                    let line = self.wanted(expected, packet, None);
-                    return Err(Stop::Fail(format!("expected {line}\n  and nothing came until {}", seconds(self.now))));
-                }
-            }
-            let sent = self.sent.pop_front().expect("the loop above waits for one");
-            let Some((source, destination, info, tcp)) = decode(&sent.bytes) else {
-                return Err(Stop::Fail(format!("expected a segment, came\n  {}", self.line_of(&sent))));
-            };
-            (self.local, self.remote) = (source, destination);
-            let early = sent.at + self.tolerance < from;
-            if early || sent.at > latest {
-                let (line, at) = (self.line_of(&sent), seconds(sent.at));
-                let (from, to) = (seconds(from), to.map_or_else(|| String::from("any time"), seconds));
-                return Err(Stop::Fail(format!("came at {at}, expected at {from} to {to}\n  {line}")));
-            }
-            let (at, whole) = match joined.take() {
-                None => (sent.at, tcp),
-                Some((first, _, before)) => match join(&before, &tcp) {
-                    Some(whole) => (first.at, whole),
-                    None => return Err(self.difference("the rest of it", expected, packet, &sent, &tcp)),
-                },
-            };
-            let mut wanted = expected.clone();
-            self.map_timestamps(&mut wanted, &whole);
-            let is_part = whole.range.len < wanted.range.len && whole.range.start == wanted.range.start;
-            if is_part && whole.range.len > 0 {
-                joined = Some((sent, info, whole));
-                continue;
-            }
-            if let Some(what) = first_difference(&wanted, &packet.ip, &whole, &info) {
-                return Err(self.difference(what, &wanted, packet, &sent, &whole));
-            }
-            self.learn_timestamps(expected, &whole);
-            return Ok(at);
+    fn inject(&mut self, packet: &Packet) -> Result<(), Stop> {
+        if !packet.layers.is_empty() {
+            return Err(Stop::NotApplicable(String::from("encapsulated packets")));
         }
+        let bytes = match &packet.transport {
+            Transport::Udp(_) => return Err(Stop::NotApplicable(String::from("UDP"))),
+            Transport::Icmp(message) => {
+                let (local, remote) = (self.calls.local, self.calls.remote);
+                let bytes = icmp::encode(message, &packet.ip, (remote.ip(), local.ip()), (local, remote), self.offset);
+                bytes.ok_or_else(|| {
+                    let version = if local.is_ipv4() { "ICMP" } else { "ICMPv6" };
+                    Stop::NotApplicable(format!("a message that {version} does not have: {message}"))
+                })?
+            }
+            Transport::Tcp(tcp) => self.segment(tcp, packet)?,
+        };
+        let frame = Frame { bytes: bytes.clone(), checksum: ChecksumState::Unknown, segments: 1 };
+        let verdict = self.calls.sockets.receive(IfaceId(0), frame, self.now);
+        self.keep(bytes, Ok(verdict));
+        Ok(())
     }
 
-    /// Timestamps of the script become those of the wire, once one of ours is known.
-    fn map_timestamps(&self, wanted: &mut Tcp, actual: &Tcp) {
-        let Options::These(options) = &mut wanted.options else { return };
-        for option in options {
-            let TcpOption::Timestamps { val, .. } = option else { continue };
-            match (self.timestamps, timestamp_of(actual)) {
-                (Some((script, wire)), Some(live)) => {
-                    let mapped = val.wrapping_sub(script).wrapping_add(wire);
-                    // The clock of timestamps ticks in milliseconds, and a segment may be as early or late as any.
-                    let distance = mapped.wrapping_sub(live).min(live.wrapping_sub(mapped));
-                    let is_near = Duration::from_millis(u64::from(distance)) <= self.tolerance;
-                    *val = if is_near { live } else { mapped };
+    /// A segment of the script's as it is on the wire.
+    fn segment(&mut self, scripted: &Tcp, packet: &Packet) -> Result<Bytes, Stop> {
+        let mut tcp = scripted.clone();
+        match tcp.ports {
+            Some((theirs, ours)) => self.calls.focus_on(ours, theirs),
+            None if tcp.flags.has(Flags::SYN) && !tcp.flags.has(Flags::ACK) => self.calls.meet_listener(),
+            None => {}
+        }
+        if tcp.flags.has(Flags::ACK) {
+            tcp.ack = tcp.ack.map(|ack| ack.wrapping_add(self.offset));
+        }
+        if let Options::These(options) = &mut tcp.options {
+            for option in options {
+                match (option, self.timestamps) {
+                    (TcpOption::Timestamps { ecr, .. }, Some((script, wire))) if *ecr != 0 => {
+                        *ecr = ecr.wrapping_sub(script).wrapping_add(wire);
+                    }
+                    (TcpOption::Sack(blocks), _) => {
+                        for (left, right) in blocks {
+                            *left = left.wrapping_add(self.offset);
+                            *right = right.wrapping_add(self.offset);
+                        }
+                    }
+                    _ => {}
                 }
-                (None, Some(live)) => *val = live,
-                (_, None) => {}
             }
         }
+        let bytes = segment::encode(&tcp, &packet.ip, self.calls.remote, self.calls.local);
+        if tcp.damage.is_empty() {
+            return Ok(bytes);
+        }
+        damaged(&bytes, &tcp.damage)
+            .ok_or_else(|| Stop::NotApplicable(String::from("damage where the packet has nothing to be damaged")))
     }
 
-    fn learn_timestamps(&mut self, expected: &Tcp, actual: &Tcp) {
-        if let (None, Some(script), Some(wire)) = (self.timestamps, timestamp_of(expected), timestamp_of(actual)) {
-            self.timestamps = Some((script, wire));
-        }
+    fn evaluate(&mut self, code: &Code) -> Result<(), Stop> {
+        let failed = |place, what| Stop::FailAt(place, what);
+        let statements =
+            code::parse(code).map_err(|e| failed(e.place, format!("expected {}, found {}", e.expected, e.found)))?;
+        let known = self.calls.known(self.now);
+        let given = |name: &str| constant(name).or_else(|| known.value(name)).map(|n| Value::Int(n.into()));
+        self.names.run(&statements, &given).map_err(|raised| failed(raised.place, raised.what))
     }
 
     /// Lets time pass until `to`.
     fn advance(&mut self, to: Instant) -> Result<(), Stop> {
         self.settle()?;
-        while self.calls.sockets.next_timeout().is_some_and(|due| due <= to) {
+        while self.next_timeout().is_some_and(|due| due <= to) {
             self.tick()?;
         }
         self.now = self.now.max(to);
@@ -299,12 +380,12 @@ impl Run {
     }
 
     /// The next thing that happens, `latest` at the latest; false if there is none.
-    fn step(&mut self, latest: Instant) -> Result<bool, Stop> {
+    pub(super) fn step(&mut self, latest: Instant) -> Result<bool, Stop> {
         self.settle()?;
         if !self.sent.is_empty() {
             return Ok(true);
         }
-        if self.calls.sockets.next_timeout().is_some_and(|due| due <= latest) {
+        if self.next_timeout().is_some_and(|due| due <= latest) {
             self.tick()?;
             return Ok(true);
         }
@@ -312,8 +393,14 @@ impl Run {
         Ok(false)
     }
 
+    /// When the stack or a call that waits next wants to be looked at.
+    fn next_timeout(&self) -> Option<Instant> {
+        let call = self.calls.deadline();
+        self.calls.sockets.next_timeout().into_iter().chain(call).min()
+    }
+
     fn tick(&mut self) -> Result<(), Stop> {
-        if let Some(due) = self.calls.sockets.next_timeout() {
+        if let Some(due) = self.next_timeout() {
             self.now = self.now.max(due);
             self.calls.sockets.on_timeout(self.now);
         }
@@ -324,192 +411,76 @@ impl Run {
     fn settle(&mut self) -> Result<(), Stop> {
         loop {
             while let Some(frame) = self.calls.sockets.poll_transmit(self.now) {
-                let pieces = offload::split(&frame, Link::Ip, portable);
-                let (at, cause) = (self.now, frame.cause);
-                self.sent.extend(pieces.map(|bytes| Sent { at, bytes, cause }));
+                let (at, cause, note) = (self.now, frame.cause, frame.note);
+                for bytes in offload::split(&frame, Link::Ip, portable) {
+                    self.keep(bytes.clone(), Err((cause, note)));
+                    self.sent.push_back(Sent { at, bytes, cause });
+                }
             }
-            while self.calls.sockets.poll_wake().is_some() {}
+            self.calls.take_wakes();
             if self.calls.retry(self.tolerance, self.now)? == Outcome::Waits {
                 return Ok(());
             }
         }
     }
 
-    fn difference(&mut self, what: &str, expected: &Tcp, packet: &Packet, sent: &Sent, actual: &Tcp) -> Stop {
-        let wanted = self.wanted(expected, packet, Some(actual));
-        let line = self.line_of(sent);
-        Stop::Fail(format!("{what} differs\n  expected {wanted}\n  actual   {line}"))
-    }
-
-    /// The expected segment in tcpdump's format; what the script leaves open is as in the actual one.
-    fn wanted(&mut self, expected: &Tcp, packet: &Packet, actual: Option<&Tcp>) -> String {
-        let mut tcp = expected.clone();
-        tcp.win = tcp.win.or(actual.and_then(|actual| actual.win));
-        if let (Options::Any, Some(actual)) = (&tcp.options, actual) {
-            tcp.options = actual.options.clone();
+    fn keep(&mut self, bytes: Bytes, fate: Result<tcp::Verdict, (Cause, Option<Note>)>) {
+        if self.capture {
+            self.packets.push(Passed { at: self.now, bytes, fate });
         }
-        let (local, remote) = match tcp.ports {
-            Some((ours, theirs)) => (SocketAddr::new(self.local.ip(), ours), SocketAddr::new(self.remote.ip(), theirs)),
-            None => (self.local, self.remote),
-        };
-        self.print(&encode(&tcp, &packet.ip, local, remote))
-    }
-
-    fn line_of(&mut self, sent: &Sent) -> String {
-        let cause = match sent.cause {
-            Cause::Tcp(cause) => cause.name(),
-            _ => "not TCP",
-        };
-        let line = self.print(&sent.bytes);
-        format!("{line}\n  at {}, because: {cause}", seconds(sent.at))
-    }
-
-    fn print(&mut self, bytes: &[u8]) -> String {
-        let mut line = String::new();
-        let original_len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let frame = tcpdump::Frame { number: 1, time_ns: 0, utc_offset: 0, link: LinkType::Raw, bytes, original_len };
-        self.printer.print(&mut line, &frame);
-        line.trim_end().to_string()
     }
 }
 
-/// What the head of a script and its commands say.
-struct Head {
-    stack: StackConfig,
-    ipv6: bool,
-    tolerance: Duration,
-    mtu: Option<u16>,
+/// The constants that code blocks know.
+fn constant(name: &str) -> Option<u64> {
+    let state = State::ALL.into_iter().find(|state| kernel_name(*state) == name);
+    let phase = CaState::ALL.into_iter().find(|state| state.name() == name);
+    let option = OPTION_BITS.iter().find(|(known, _)| *known == name);
+    state.map(|state| u64::from(state.number())).or(phase.map(|phase| phase as u64)).or(option.map(|&(_, bit)| bit))
 }
 
-impl Head {
-    fn take(&mut self, option: &HeadOption) -> Result<(), Stop> {
-        let unusable = || Stop::NotApplicable(format!("the option {option}"));
-        let plain = match &option.value {
-            Some(HeadValue::Plain(plain)) => plain.as_str(),
-            Some(HeadValue::Define(..)) => return Ok(()),
-            _ => "",
-        };
-        match (option.name.as_str(), plain) {
-            ("ip_version", "ipv4") => self.ipv6 = false,
-            ("ip_version", "ipv6") => self.ipv6 = true,
-            ("tolerance_usecs", micros) => {
-                self.tolerance = Duration::from_micros(micros.parse().map_err(|_| unusable())?);
-            }
-            ("mtu", mtu) => self.mtu = Some(mtu.parse().map_err(|_| unusable())?),
-            // No buffer of the runner's waits to be freed.
-            ("send_omit_free", "") => {}
-            _ => return Err(unusable()),
-        }
-        Ok(())
-    }
-
-    /// A command before the first event may set what the stack starts with.
-    fn command(&mut self, command: &str) -> Result<(), Stop> {
-        let words: Vec<&str> = command.split_whitespace().collect();
-        let settings = match words.as_slice() {
-            ["sysctl", "-q" | "-w", settings @ ..] | ["sysctl", settings @ ..] => settings,
-            [program, settings @ ..] if program.ends_with("/set_sysctls.py") => settings,
-            _ => return Self::ignorable(command),
-        };
-        for setting in settings {
-            let Some((name, value)) = setting.split_once('=') else { return Self::ignorable(command) };
-            let bare = name.trim_start_matches('/').replace('/', ".");
-            let bare = bare.strip_prefix("proc.sys.").unwrap_or(&bare);
-            self.stack.set_sysctl(bare, value).map_err(|e| Stop::NotApplicable(e.to_string()))?;
-        }
-        Ok(())
-    }
-
-    /// A command that only restores what scripts before it changed; there were none.
-    fn ignorable(command: &str) -> Result<(), Stop> {
-        let program = command.split_whitespace().next().unwrap_or_default();
-        let name = program.rsplit('/').next().unwrap_or_default();
-        if name.starts_with("sysctl_restore_") && name.ends_with(".sh") {
-            return Ok(());
-        }
-        Err(Stop::NotApplicable(format!("the command `{command}`")))
+/// The kernel's name of a state.
+const fn kernel_name(state: State) -> &'static str {
+    match state {
+        State::Closed => "TCP_CLOSE",
+        State::Listen => "TCP_LISTEN",
+        State::SynSent => "TCP_SYN_SENT",
+        State::SynReceived => "TCP_SYN_RECV",
+        State::Established => "TCP_ESTABLISHED",
+        State::FinWait1 => "TCP_FIN_WAIT1",
+        State::FinWait2 => "TCP_FIN_WAIT2",
+        State::CloseWait => "TCP_CLOSE_WAIT",
+        State::Closing => "TCP_CLOSING",
+        State::LastAck => "TCP_LAST_ACK",
+        State::TimeWait => "TCP_TIME_WAIT",
     }
 }
 
-/// The segment of a packet line.
-fn segment_of(packet: &Packet) -> Result<&Tcp, Stop> {
-    let what = match &packet.transport {
-        _ if !packet.layers.is_empty() => "encapsulated packets",
-        Transport::Udp(_) => "UDP",
-        Transport::Icmp(_) => "ICMP",
-        Transport::Tcp(tcp) if !tcp.damage.is_empty() => "damaged packets",
-        Transport::Tcp(tcp) => return Ok(tcp),
-    };
-    Err(Stop::NotApplicable(String::from(what)))
-}
-
-/// Two consecutive segments as one that was not split.
-fn join(first: &Tcp, second: &Tcp) -> Option<Tcp> {
-    let ends = Flags::FIN.0 | PSH.0;
-    let follows = first.range.start.wrapping_add(u32::from(first.range.len)) == second.range.start;
-    let alike = first.flags.0 | ends == second.flags.0 | ends && first.flags.0 & ends == 0;
-    let same = (first.ack, first.win, &first.options) == (second.ack, second.win, &second.options);
-    let len = first.range.len.checked_add(second.range.len)?;
-    let range = Range { start: first.range.start, len };
-    (follows && alike && same && second.range.len > 0).then(|| Tcp { range, ..second.clone() })
-}
-
-/// The first thing that the script states and the segment does not have.
-fn first_difference(wanted: &Tcp, wanted_ip: &IpInfo, actual: &Tcp, ip: &IpInfo) -> Option<&'static str> {
-    let ecn = |info: &IpInfo| match info.tos {
-        Some(Tos::Byte(byte)) => byte & 3,
-        _ => 0,
-    };
-    let tos_fits = match wanted_ip.tos {
-        None => true,
-        Some(Tos::NoEcn) => ecn(ip) == 0,
-        Some(Tos::Ect1) => ecn(ip) == 1,
-        Some(Tos::Ect0) => ecn(ip) == 2,
-        Some(Tos::Ce) => ecn(ip) == 3,
-        Some(Tos::Ect01) => matches!(ecn(ip), 1 | 2),
-        Some(byte @ Tos::Byte(_)) => ip.tos == Some(byte),
-    };
-    let rows = [
-        (wanted.flags == actual.flags, "the flags"),
-        (wanted.range.start == actual.range.start, "the sequence number"),
-        (wanted.range.len == actual.range.len, "the payload length"),
-        (wanted.ack == actual.ack, "the acknowledgment number"),
-        (wanted.win.is_none() || wanted.win == actual.win, "the window"),
-        (wanted.urg.unwrap_or(0) == actual.urg.unwrap_or(0), "the urgent pointer"),
-        (wanted.options == Options::Any || wanted.options == actual.options, "options"),
-        (wanted.ports.is_none() || wanted.ports == actual.ports, "ports"),
-        (tos_fits, "the DiffServ byte"),
-        (wanted_ip.ttl.is_none() || wanted_ip.ttl == ip.ttl, "the TTL"),
-        (wanted_ip.flow_label.is_none() || wanted_ip.flow_label == ip.flow_label, "the flow label"),
-    ];
-    rows.into_iter().find(|(fits, _)| !fits).map(|(_, what)| what)
-}
-
-fn timestamp_of(tcp: &Tcp) -> Option<u32> {
-    let Options::These(options) = &tcp.options else { return None };
-    options.iter().find_map(|option| match option {
-        TcpOption::Timestamps { val, .. } => Some(*val),
-        _ => None,
-    })
-}
-
-fn seconds(at: Instant) -> String {
+pub(super) fn seconds(at: Instant) -> String {
     let micros = at.since(Instant::ZERO).as_micros();
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
-const PSH: Flags = Flags(0x08);
+/// The flags of `tcpi_options`.
+const OPTION_BITS: [(&str, u64); 6] = [
+    ("TCPI_OPT_TIMESTAMPS", 1),
+    ("TCPI_OPT_SACK", 2),
+    ("TCPI_OPT_WSCALE", 4),
+    ("TCPI_OPT_ECN", 8),
+    ("TCPI_OPT_ECN_SEEN", 16),
+    ("TCPI_OPT_SYN_DATA", 32),
+];
 
-/// The port of either end, unless the script names another; packetdrill's.
-const PORT: u16 = 8080;
+/// The two ends, as packetdrill has them.
+const LOCAL_V4: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 1);
+const REMOTE_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const LOCAL_V6: Ipv6Addr = Ipv6Addr::new(0xfd3d, 0xfa7b, 0xd17d, 0, 0, 0, 0, 1);
+const REMOTE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
 /// The MTU unless the script says another: Ethernet's, and so much more for IPv6 as its header is longer than IPv4's, so
 /// that a script finds the same MSS in both.
 const IPV4_MTU: u16 = 1500;
 const IPV6_MTU: u16 = 1520;
-
-/// How long a packet that may come at any time is waited for.
-const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// A run has no secrets.
 const SEED: [u8; 32] = [7; 32];

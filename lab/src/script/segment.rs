@@ -38,7 +38,8 @@ pub(super) fn encode(tcp: &Tcp, info: &IpInfo, from: SocketAddr, to: SocketAddr)
     let sum = Sum::pseudo_header(portable, from.ip(), to.ip(), ip::protocol::TCP, len);
     let checksum = sum.with(&header).with(&payload).checksum();
     header.splice(16..18, checksum.to_be_bytes());
-    let mut packet = frame::emit(None, &ip_header(info, from.ip(), to.ip()), &header, payload.len()).to_vec();
+    let ip = ip_header(info, from.ip(), to.ip(), ip::protocol::TCP);
+    let mut packet = frame::emit(None, &ip, &header, payload.len()).to_vec();
     packet.extend_from_slice(&payload);
     Bytes::from(packet)
 }
@@ -46,18 +47,14 @@ pub(super) fn encode(tcp: &Tcp, info: &IpInfo, from: SocketAddr, to: SocketAddr)
 /// A segment of the stack's as a script would write it, with everything said: addresses, IP fields, the segment.
 pub(super) fn decode(packet: &[u8]) -> Option<(SocketAddr, SocketAddr, IpInfo, Tcp)> {
     let (ip, range) = ip::Header::parse(packet).ok()?;
-    let (protocol, dscp, ecn, flow_label, ttl) = match ip {
-        ip::Header::V4(ip) => (ip.protocol, ip.dscp, ip.ecn, None, ip.ttl),
-        ip::Header::V6(ip) => (ip.protocol, ip.dscp, ip.ecn, Some(ip.flow_label), ip.hop_limit),
-    };
-    if protocol != ip::protocol::TCP {
+    if ip.protocol() != ip::protocol::TCP {
         return None;
     }
-    let info = IpInfo { tos: Some(Tos::Byte(dscp << 2 | ecn_bits(ecn))), flow_label, ttl: Some(ttl) };
+    let info = info_of(&ip);
     let bytes = packet.get(range)?;
     // What the stack sends is checked like what it gets: a segment with a wrong checksum is none.
     //= 9293/MUST-2
-    if !Sum::pseudo_header(portable, ip.src(), ip.dst(), protocol, bytes.len()).with(bytes).is_valid() {
+    if !Sum::pseudo_header(portable, ip.src(), ip.dst(), ip.protocol(), bytes.len()).with(bytes).is_valid() {
         return None;
     }
     let word = |at: usize| bytes.get(at..at + 2)?.try_into().ok().map(u16::from_be_bytes);
@@ -146,7 +143,17 @@ fn decode_option(kind: u8, data: &[u8]) -> TcpOption {
     }
 }
 
-fn ip_header(info: &IpInfo, src: IpAddr, dst: IpAddr) -> ip::Header {
+/// Everything that a script can say of an IP header.
+pub(super) fn info_of(ip: &ip::Header) -> IpInfo {
+    let (dscp, ecn, flow_label, ttl) = match ip {
+        ip::Header::V4(ip) => (ip.dscp, ip.ecn, None, ip.ttl),
+        ip::Header::V6(ip) => (ip.dscp, ip.ecn, Some(ip.flow_label), ip.hop_limit),
+    };
+    IpInfo { tos: Some(Tos::Byte(dscp << 2 | ecn_bits(ecn))), flow_label, ttl: Some(ttl) }
+}
+
+/// The IP header around what a script injects.
+pub(super) fn ip_header(info: &IpInfo, src: IpAddr, dst: IpAddr, protocol: u8) -> ip::Header {
     let tos = match info.tos {
         None | Some(Tos::NoEcn) => 0,
         Some(Tos::Ect1) => 1,
@@ -156,7 +163,7 @@ fn ip_header(info: &IpInfo, src: IpAddr, dst: IpAddr) -> ip::Header {
     };
     let ecn = [Ecn::NotEct, Ecn::Ect1, Ecn::Ect0, Ecn::Ce].into_iter().find(|&ecn| ecn_bits(ecn) == tos & 3);
     let (dscp, ecn) = (tos >> 2, ecn.expect("two bits have four values"));
-    let (ttl, protocol) = (info.ttl.unwrap_or(INJECTED_TTL), ip::protocol::TCP);
+    let ttl = info.ttl.unwrap_or(INJECTED_TTL);
     match (src, dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             ip::Header::V4(ipv4::Header { ttl, dscp, ecn, ..ipv4::Header::atomic(src, dst, protocol) })

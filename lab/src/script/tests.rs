@@ -258,7 +258,7 @@ fn arguments_of_every_form() {
 #[test]
 fn the_head_commands_and_code() {
     let text = "--ip_version=ipv4 // v4\n--send_omit_free\n--mss=-1\n--name=\"a b\"\n--define=CLEAN=`rm x`\n--define=TXT=\"t\"\n\
-                --define=OP=SO_X\n--define=N=5\n`./defaults.sh`\n+0 `a \\` b`\n+0 f(OP, TXT, N) = 0\n0.5 %{ assert a % 2 == { }\n}%\nCLEAN";
+                --define=OP=SO_X\n--define=N=5\n`./defaults.sh`\n+0 `a \\` b`\n+0 f(OP, TXT, N) = 0\n0.5 %{ assert a % 2 == '}'\n}%\nCLEAN";
     let script = parse(text, &[]).unwrap();
     let names: Vec<_> = script.options.iter().map(|option| option.name.as_str()).collect();
     assert_eq!(names, ["ip_version", "send_omit_free", "mss", "name", "define", "define", "define", "define"]);
@@ -272,7 +272,7 @@ fn the_head_commands_and_code() {
     let Action::Call(call) = &script.events[1].action else { panic!("a call") };
     assert_eq!(call.arguments, [Expr::Word("SO_X".into()), Expr::Text(b"t".to_vec()), Expr::Int(5)]);
     let Action::Code(code) = &script.events[2].action else { panic!("code") };
-    assert_eq!(code.text, " assert a % 2 == { }\n");
+    assert_eq!(code.text, " assert a % 2 == '}'\n");
     assert_eq!((script.events[2].place, code.place), (Place { line: 12, column: 1 }, Place { line: 12, column: 7 }));
 }
 
@@ -445,7 +445,8 @@ fn an_event() -> impl Strategy<Value = Event> {
         (time(), time()).prop_map(|(a, b)| When::Between(a.min(b), a.max(b))),
         (time(), time()).prop_map(|(a, b)| When::AfterBetween(a.min(b), a.max(b)))
     ];
-    let code = "[a-z =<]{0,12}".prop_map(|text| Action::Code(Code { place: Place::default(), text }));
+    let code = "( |\n)?((a|b [<>=]= 1|assert c == 'x'|d -= 2) ?[\n;] ?){0,3}"
+        .prop_map(|text| Action::Code(Code { place: Place::default(), text }));
     let action = prop_oneof![
         a_packet(Direction::In).prop_map(Action::Packet),
         a_packet(Direction::Out).prop_map(Action::Packet),

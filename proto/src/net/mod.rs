@@ -358,6 +358,11 @@ impl Stack {
         &self.config
     }
 
+    /// Changes the settings. What exists keeps those that it began with, as far as they are a connection's.
+    pub fn set_config(&mut self, config: StackConfig) {
+        self.config = config;
+    }
+
     /// The latest time that any call has named.
     pub fn now(&self) -> Instant {
         self.now
