@@ -241,6 +241,16 @@ impl Stack {
         Ok(self.with_connection(socket, now, |connection| connection.recv_bytes(now))??)
     }
 
+    /// As `recv_bytes`, and the chunk stays where it is.
+    pub fn peek_bytes(&mut self, socket: SocketId, now: Instant) -> Result<Option<Bytes>, SocketError> {
+        Ok(self.with_connection(socket, now, |connection| connection.peek_bytes(now))??)
+    }
+
+    /// Drops the next `len` received bytes, or what there is of them, as if they had been read.
+    pub fn skip(&mut self, socket: SocketId, len: usize, now: Instant) -> Result<usize, SocketError> {
+        Ok(self.with_connection(socket, now, |connection| connection.skip(len, now))??)
+    }
+
     /// Closes our side; reading goes on (shutdown of the sending side). On a listener: stop listening; connections
     /// that nobody has accepted are aborted.
     pub fn close(&mut self, socket: SocketId, now: Instant) -> Result<(), SocketError> {

@@ -129,19 +129,31 @@ impl Sockets {
 
     /// As `take_recv` without copying: the next chunk, empty at the end of the stream.
     pub(super) fn take_recv_bytes(&mut self, fd: Fd, now: Instant) -> Result<Bytes, Errno> {
+        let chunk = self.take_peek_bytes(fd, now)?;
+        self.take_skip(fd, chunk.len(), now)?;
+        Ok(chunk)
+    }
+
+    /// Takes bytes that were seen.
+    pub(super) fn take_skip(&mut self, fd: Fd, len: usize, now: Instant) -> Result<usize, Errno> {
+        match self.next_run(fd, 0) {
+            Some((id, run)) if !run.is_mark => Ok(self.stack.skip(id, run.len.min(len), now)?),
+            _ => Ok(0),
+        }
+    }
+
+    /// The next chunk, which stays queued; empty at the end of the stream.
+    pub(super) fn take_peek_bytes(&mut self, fd: Fd, now: Instant) -> Result<Bytes, Errno> {
         self.check_recv(fd, MsgFlags::NONE, now)?;
         while let Some((id, run)) = self.next_run(fd, 0) {
             if run.is_mark {
                 discard(&mut self.stack, id, now);
                 continue;
             }
-            if run.until_mark {
-                // A chunk might run over the mark.
-                let mut copy = vec![0; run.len];
-                read(&mut self.stack, id, &mut copy, now);
-                return Ok(copy.into());
-            }
-            return Ok(self.stack.recv_bytes(id, now)?.unwrap_or_default());
+            let mut chunk = self.stack.peek_bytes(id, now)?.unwrap_or_default();
+            // A chunk might run over the urgent mark.
+            chunk.truncate(run.len);
+            return Ok(chunk);
         }
         self.nothing_to_read(fd).map(|_| Bytes::new())
     }

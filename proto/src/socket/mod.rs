@@ -167,6 +167,16 @@ impl Sockets {
         self.take_recv_bytes(fd, now)
     }
 
+    /// As [`recv_bytes`](Self::recv_bytes), and the chunk stays queued until [`skip`](Self::skip) takes it.
+    pub fn peek_bytes(&mut self, fd: Fd, now: Instant) -> Result<Bytes, Errno> {
+        self.take_peek_bytes(fd, now)
+    }
+
+    /// Takes the next `len` bytes as if they had been read, or what there is of them before the urgent mark.
+    pub fn skip(&mut self, fd: Fd, len: usize, now: Instant) -> Result<usize, Errno> {
+        self.take_skip(fd, len, now)
+    }
+
     /// How many bytes a caller that may wait waits for, in all its calls together, before it returns from reading
     /// `len`: SO_RCVLOWAT, or all with MSG_WAITALL. The end of the stream, an error or the urgent mark ends the wait.
     pub fn recv_target(&self, fd: Fd, len: usize, flags: MsgFlags) -> Result<usize, Errno> {

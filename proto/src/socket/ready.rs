@@ -36,6 +36,8 @@ impl Ready {
     pub const RDHUP: Ready = Ready(0x2000);
     /// Everything that a change of state can touch.
     pub const ALL: Ready = Ready(0x201f);
+    /// What nobody has to ask for: errors, hang-ups, closed descriptors.
+    pub const ALWAYS: Ready = Ready(0x38);
 
     /// True if all of `other` is in `self`.
     pub const fn has(self, other: Ready) -> bool {

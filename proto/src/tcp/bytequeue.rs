@@ -156,12 +156,17 @@ impl<const SLAB: usize> ByteQueue<SLAB> {
         whole - room.len()
     }
 
-    /// Takes the front piece out, whatever its size.
-    pub fn take_front(&mut self) -> Option<Bytes> {
+    /// The first bytes, as many as lie together, without copying; they stay queued.
+    pub fn front(&mut self) -> Option<Bytes> {
         if self.pieces.is_empty() {
             self.freeze_tail();
         }
-        let bytes = self.pieces.front()?.bytes.clone();
+        Some(self.pieces.front()?.bytes.clone())
+    }
+
+    /// Takes the front piece out, whatever its size.
+    pub fn take_front(&mut self) -> Option<Bytes> {
+        let bytes = self.front()?;
         self.discard_to(self.start + bytes.len() as u64);
         Some(bytes)
     }

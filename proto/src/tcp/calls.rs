@@ -4,6 +4,8 @@
 //! In: bytes to send, or a place for bytes received.
 //! Out: how many were taken; whether more will come; what an interface of sockets wants to know of the queues.
 
+use bytes::Bytes;
+
 use super::recvq::RecvQueue;
 use super::sendq::SendQueue;
 use super::snd::SendHalf;
@@ -57,6 +59,16 @@ impl Connection {
     /// Copies received bytes into `out`, the first `skip` of them left out, and leaves all of them queued.
     pub fn peek(&self, skip: usize, out: &mut [u8]) -> usize {
         self.received().map_or(0, |queue| queue.peek(skip, out))
+    }
+
+    /// As [`recv_bytes`](Self::recv_bytes), and the chunk stays queued.
+    pub fn peek_bytes(&mut self, now: Instant) -> Result<Option<Bytes>, ConnError> {
+        self.receive(now, RecvQueue::peek_bytes)
+    }
+
+    /// Drops the next `len` received bytes, or what there is of them, as if they had been read.
+    pub fn skip(&mut self, len: usize, now: Instant) -> Result<usize, ConnError> {
+        Ok(self.receive(now, |queue| Some(queue.skip(len)))?.unwrap_or(0))
     }
 
     /// The position of the next byte to be read, relative to the peer's SYN.

@@ -114,6 +114,18 @@ impl RecvQueue {
         self.ready.start()
     }
 
+    /// The next bytes in order without copying, as many as lie together; they stay queued.
+    pub fn peek_bytes(&mut self) -> Option<Bytes> {
+        self.ready.front()
+    }
+
+    /// Drops the next `len` bytes in order, or what there is of them, and returns how many.
+    pub fn skip(&mut self, len: usize) -> usize {
+        let len = len.min(self.readable());
+        self.ready.discard_to(self.ready.start() + len as u64);
+        len
+    }
+
     /// The next bytes in order without copying, as many as lie together.
     pub fn recv_bytes(&mut self) -> Option<Bytes> {
         self.ready.take_front()
