@@ -4,7 +4,7 @@
 //! In: the time, and the lock.
 //! Out: frames in the stack, frames at the device, the next deadline, wakers to call.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tidegate_proto::net::{Frame, IfaceId, TxFrame};
 use tidegate_proto::socket::{Fd, Ready, Sockets};
 use tidegate_proto::time::Instant;
 
+use super::waiters::{Key, Waiters};
 use crate::dev::{Device, Room, Wait};
 
 /// A stack's sockets and the device below.
@@ -27,7 +28,7 @@ pub(super) struct Engine {
     /// What waits for room; no more than the connections' windows.
     queue: VecDeque<TxFrame>,
     room: Room,
-    waiting: HashMap<Fd, Vec<(Ready, Waker)>>,
+    waiting: Waiters,
     /// To be called once the lock is given back.
     woken: Vec<Waker>,
     /// What the alarm is set to.
@@ -48,7 +49,7 @@ impl Engine {
             arrived: Vec::new(),
             queue: VecDeque::new(),
             room: Room::Free,
-            waiting: HashMap::new(),
+            waiting: Waiters::default(),
             woken: Vec::new(),
             armed: None,
             awaits_room: false,
@@ -83,6 +84,21 @@ impl Engine {
         }
     }
 
+    /// Feeds one batch to the stack for a caller that would wait otherwise. True if there was something. Whoever looks
+    /// after the device goes on doing so.
+    pub(super) fn receive_some(&mut self, now: Instant) -> bool {
+        let Some(device) = &mut self.device else { return false };
+        let outcome = device.receive(&mut self.arrived, BATCH);
+        let arrived = !self.arrived.is_empty();
+        for frame in self.arrived.drain(..) {
+            self.sockets.receive(self.iface, frame, now);
+        }
+        if let Err(error) = outcome {
+            self.fail(error);
+        }
+        arrived
+    }
+
     /// Everything that can happen now: timers, output, wakes.
     pub(super) fn drain(&mut self, now: Instant) {
         loop {
@@ -94,7 +110,7 @@ impl Engine {
             }
             self.send(now);
             while let Some((fd, ready)) = self.sockets.poll_wake() {
-                self.wake(fd, ready);
+                self.waiting.take(fd, ready, &mut self.woken);
             }
             // A wake may have led to output: an acknowledgement that was asked for before there was a connection.
             if self.sockets.next_timeout().is_none_or(|at| at > now) {
@@ -120,24 +136,32 @@ impl Engine {
     }
 
     /// What a socket is ready for; if that is nothing, `waker` is remembered.
-    pub(super) fn poll_ready(&mut self, fd: Fd, interest: Ready, waker: &Waker) -> Poll<Ready> {
-        let ready = self.sockets.poll(fd) & (interest | ALWAYS);
-        if !ready.is_empty() {
-            return Poll::Ready(ready);
+    pub(super) fn poll_ready(&mut self, fd: Fd, key: Key, interest: Ready, waker: &Waker) -> Poll<Ready> {
+        let ready = self.sockets.poll(fd) & (interest | Ready::ALWAYS);
+        if ready.is_empty() {
+            self.waiting.insert(fd, key, interest, waker);
+            return Poll::Pending;
         }
-        let waiting = self.waiting.entry(fd).or_default();
-        match waiting.iter_mut().find(|(of, known)| *of == interest && known.will_wake(waker)) {
-            Some(_) => {}
-            None => waiting.push((interest, waker.clone())),
-        }
-        Poll::Pending
+        Poll::Ready(ready)
+    }
+
+    /// Calls `waker` at the next wake of `interest`, whatever the socket is ready for now.
+    pub(super) fn wait(&mut self, fd: Fd, key: Key, interest: Ready, waker: &Waker) {
+        // Asking is what makes room worth a wake.
+        self.sockets.poll(fd);
+        self.waiting.insert(fd, key, interest, waker);
+    }
+
+    /// Who waited does not any more.
+    pub(super) fn forget(&mut self, fd: Fd, key: Key) {
+        self.waiting.remove(fd, key);
     }
 
     /// Closes a socket, and wakes whoever waits for it.
     pub(super) fn close(&mut self, fd: Fd, now: Instant) {
         // The outcome is for those who wait for a lingering socket.
         let _ = self.sockets.close(fd, now);
-        self.wake(fd, ALWAYS);
+        self.waiting.take_all(fd, &mut self.woken);
     }
 
     pub(super) fn take_woken(&mut self) -> Vec<Waker> {
@@ -182,16 +206,6 @@ impl Engine {
         (self.device, self.failure, self.room) = (None, Some(Arc::new(error)), Room::Free);
         self.queue.clear();
     }
-
-    /// Calls, later, those who wait for any of `ready`.
-    fn wake(&mut self, fd: Fd, ready: Ready) {
-        let Some(waiting) = self.waiting.get_mut(&fd) else { return };
-        let called = waiting.extract_if(.., |(interest, _)| !(ready & (*interest | ALWAYS)).is_empty());
-        self.woken.extend(called.map(|(_, waker)| waker));
-        if waiting.is_empty() {
-            self.waiting.remove(&fd);
-        }
-    }
 }
 
 impl fmt::Debug for Engine {
@@ -202,5 +216,3 @@ impl fmt::Debug for Engine {
 
 /// Frames that are taken from the device while the lock is held; then others may have it.
 const BATCH: usize = 64;
-/// What nobody has to ask for, as with `poll(2)`.
-const ALWAYS: Ready = Ready(Ready::ERR.0 | Ready::HUP.0 | Ready::NVAL.0);

@@ -11,6 +11,7 @@
 
 mod alarm;
 mod engine;
+mod waiters;
 
 use std::future::poll_fn;
 use std::io;
@@ -21,15 +22,15 @@ use std::thread::JoinHandle;
 
 use arrayvec::ArrayVec;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 use tidegate_proto::net::IfaceConfig;
-use tidegate_proto::socket::{Fd, Ready, Sockets};
+use tidegate_proto::socket::{Edges, Errno, Fd, Ready, Sockets};
 use tidegate_proto::time::Instant;
 
 use crate::clock;
 use crate::dev::{Device, Wait};
 use alarm::{Alarm, Bell};
 use engine::Engine;
+use waiters::Key;
 
 /// A stack with its sockets, running over a device. A cheap handle: when the last is dropped, the driver's thread
 /// ends, and with it everything that it drove, at once; peers hear nothing more.
@@ -70,17 +71,60 @@ impl Driver {
     }
 
     /// Which of `interest` the socket is ready for, and with them errors and hang-ups, which nobody has to ask for. If
-    /// there is nothing, the task is woken when there may be.
-    pub fn poll_ready(&self, fd: Fd, interest: Ready, cx: &mut Context<'_>) -> Poll<Ready> {
-        let mut engine = self.0.shared.lock();
-        engine.poll_ready(fd, interest, cx.waker())
+    /// there is nothing, the task is woken when there may be. One task in each `direction`: the last that polled.
+    pub fn poll_ready(&self, fd: Fd, direction: Direction, interest: Ready, cx: &mut Context<'_>) -> Poll<Ready> {
+        self.poll_ready_as(fd, direction.key(), interest, cx)
     }
 
-    /// As [`poll_ready`](Self::poll_ready), once there is something. Any number of tasks may wait for a socket.
+    /// Does something with a socket that may have to wait: `EAGAIN`, `EINPROGRESS` and `EALREADY` mean that `call` is
+    /// worth another try once the socket is ready for `interest`. Before that it receives from the device itself, so
+    /// that what has arrived crosses to no other thread. One task in each `direction`: the last that polled.
+    pub fn poll_call<T>(
+        &self,
+        fd: Fd,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        call: impl FnMut(&mut Sockets, Instant) -> Result<T, Errno>,
+    ) -> Poll<Result<T, Errno>> {
+        self.poll_call_as(fd, direction.key(), direction.interest(), cx, call)
+    }
+
+    /// What a socket is ready for of `interest`, once there is something. Any number of tasks may wait for a socket.
     ///
     /// Cancel safe: it takes nothing from the socket.
     pub async fn ready(&self, fd: Fd, interest: Ready) -> Ready {
-        poll_fn(|cx| self.poll_ready(fd, interest, cx)).await
+        let mut waiter = Waiter::new(self, fd);
+        poll_fn(|cx| waiter.note(|key| self.poll_ready_as(fd, key, interest, cx))).await
+    }
+
+    /// As [`poll_call`](Self::poll_call), for any number of tasks.
+    ///
+    /// Cancel safe: `call` has done what it does if and only if the future has completed, as far as that holds of one
+    /// call that says `EAGAIN`.
+    pub async fn until<T>(
+        &self,
+        fd: Fd,
+        direction: Direction,
+        mut call: impl FnMut(&mut Sockets, Instant) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let mut waiter = Waiter::new(self, fd);
+        poll_fn(|cx| waiter.note(|key| self.poll_call_as(fd, key, direction.interest(), cx, &mut call))).await
+    }
+
+    /// Waits for a wake of `interest` after the one that was the `last`, whatever the socket is ready for.
+    ///
+    /// Cancel safe.
+    pub async fn next_edge(&self, fd: Fd, interest: Ready, last: Edges) {
+        let mut waiter = Waiter::new(self, fd);
+        let poll = |key, cx: &mut Context<'_>| {
+            let mut engine = self.0.shared.lock();
+            if engine.sockets_mut().edges(fd) != last {
+                return Poll::Ready(());
+            }
+            engine.wait(fd, key, interest, cx.waker());
+            Poll::Pending
+        };
+        poll_fn(|cx| waiter.note(|key| poll(key, cx))).await;
     }
 
     /// Closes a socket (as [`Sockets::close`], without waiting for what lingers). Who waits for it learns of it:
@@ -101,6 +145,93 @@ impl Driver {
     pub fn wakeups(&self) -> u64 {
         self.0.shared.lock().wakeups
     }
+
+    fn poll_ready_as(&self, fd: Fd, key: Key, interest: Ready, cx: &mut Context<'_>) -> Poll<Ready> {
+        let mut engine = self.0.shared.lock();
+        engine.poll_ready(fd, key, interest, cx.waker())
+    }
+
+    fn poll_call_as<T>(
+        &self,
+        fd: Fd,
+        key: Key,
+        interest: Ready,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut(&mut Sockets, Instant) -> Result<T, Errno>,
+    ) -> Poll<Result<T, Errno>> {
+        let now = clock::now();
+        let mut engine = self.0.shared.lock();
+        let mut outcome = call(engine.sockets_mut(), now);
+        if is_later(&outcome) && engine.receive_some(now) {
+            outcome = call(engine.sockets_mut(), now);
+        }
+        let is_later = is_later(&outcome);
+        if is_later {
+            engine.wait(fd, key, interest, cx.waker());
+        }
+        self.0.shared.settle(engine, now);
+        if is_later { Poll::Pending } else { Poll::Ready(outcome) }
+    }
+}
+
+/// What a task waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Direction {
+    /// Something to read, or to accept.
+    Read,
+    /// Room to write, or the outcome of `connect`.
+    Write,
+}
+
+impl Direction {
+    const fn key(self) -> Key {
+        match self {
+            Direction::Read => Key::Reader,
+            Direction::Write => Key::Writer,
+        }
+    }
+
+    /// What it waits for at the socket.
+    pub const fn interest(self) -> Ready {
+        match self {
+            Direction::Read => Ready(Ready::IN.0 | Ready::RDHUP.0),
+            Direction::Write => Ready::OUT,
+        }
+    }
+}
+
+/// A future's place among those who wait.
+#[derive(Debug)]
+struct Waiter<'a> {
+    driver: &'a Driver,
+    fd: Fd,
+    key: Key,
+    waits: bool,
+}
+
+impl<'a> Waiter<'a> {
+    fn new(driver: &'a Driver, fd: Fd) -> Self {
+        Waiter { driver, fd, key: Key::next(), waits: false }
+    }
+
+    /// Polls, and remembers whether there is a place to give back.
+    fn note<T>(&mut self, poll: impl FnOnce(Key) -> Poll<T>) -> Poll<T> {
+        let outcome = poll(self.key);
+        self.waits = outcome.is_pending();
+        outcome
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        if self.waits {
+            self.driver.0.shared.lock().forget(self.fd, self.key);
+        }
+    }
+}
+
+const fn is_later<T>(outcome: &Result<T, Errno>) -> bool {
+    matches!(outcome, Err(Errno::EAGAIN | Errno::EINPROGRESS | Errno::EALREADY))
 }
 
 /// A driver's thread; it ends with the last handle.
@@ -185,7 +316,7 @@ impl Shared {
         fds.push(PollFd::new(&*self.bell, PollFlags::IN));
         fds.extend(device.map(|fd| PollFd::new(fd, interest)));
         match poll(&mut fds, None) {
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => unreachable!("poll knows these descriptors: {error}"),
         }
         self.bell.silence();
