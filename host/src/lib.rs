@@ -5,7 +5,9 @@
 //! | room | what lives there |
 //! |---|---|
 //! | [`dev`] | what carries frames: TUN and TAP, a UNIX socket, a channel to any packet source |
-//! | `rt` | the driver: a stack, its device and the clock, kept together by one lock (Linux) |
+//! | [`Host`] | a stack over a device, with addresses of its own: a cheap handle that opens sockets (Linux) |
+//! | [`net`] | sockets under tokio's names (Linux) |
+//! | [`rt`] | the driver: a stack, its device and the clock, kept together by one lock (Linux) |
 //! | [`clock`] | the time that a stack is told |
 //!
 //! Linux is what this is tested on. TUN and TAP exist only there; the rest builds on other systems and is untested.
@@ -14,7 +16,15 @@
 pub mod clock;
 pub mod dev;
 #[cfg(target_os = "linux")]
+mod error;
+#[cfg(target_os = "linux")]
+mod host;
+#[cfg(target_os = "linux")]
+pub mod net;
+#[cfg(target_os = "linux")]
 pub mod rt;
 
+#[cfg(target_os = "linux")]
+pub use host::{Builder, Entered, Host, Within};
 pub use tidegate_lab as lab;
 pub use tidegate_proto as proto;

@@ -91,7 +91,8 @@ impl Engine {
         let outcome = device.receive(&mut self.arrived, BATCH);
         let arrived = !self.arrived.is_empty();
         for frame in self.arrived.drain(..) {
-            self.sockets.receive(self.iface, frame, now);
+            let verdict = self.sockets.receive(self.iface, frame, now);
+            device.on_verdict(verdict);
         }
         if let Err(error) = outcome {
             self.fail(error);
