@@ -122,8 +122,8 @@ fn exception(id: &str) -> Option<&'static str> {
 fn no_script(id: &str) -> Option<&'static str> {
     Some(match id {
         "MUST-8" => "A script counts from the initial sequence number, whatever it is.",
-        "MUST-3" | "MUST-50" | "MUST-54" | "MUST-55" | "MUST-56" | "MUST-57" | "MUST-63" => {
-            "Tests play it: it takes damaged packets, ICMP, or foreign addresses."
+        "MUST-50" | "MUST-57" | "MUST-63" => {
+            "Tests play it: the language writes no IP options, and only the addresses of the connection."
         }
         _ => return None,
     })
