@@ -18,6 +18,7 @@ pub(super) fn cause(cause: Cause, lang: Lang) -> Option<String> {
         Cause::Ack(why) => ack(why)?,
         Cause::Retransmit(why) => retransmit(why),
         Cause::WindowProbe(_) => &say::CAUSE_PROBE,
+        Cause::PathProbe => &say::CAUSE_PATH_PROBE,
         Cause::KeepAlive(_) => &say::CAUSE_KEEP_ALIVE,
         Cause::Reset(why) => reset(why),
     };
@@ -48,6 +49,7 @@ fn retransmit(why: RetransmitCause) -> &'static Sentence {
         RetransmitCause::AfterTimeout => &say::CAUSE_AFTER_TIMEOUT,
         RetransmitCause::Fast => &say::CAUSE_FAST,
         RetransmitCause::PartialAck => &say::CAUSE_PARTIAL,
+        RetransmitCause::PathMtu => &say::CAUSE_PATH_MTU,
     }
 }
 
@@ -82,6 +84,7 @@ pub(crate) fn drop(why: DropReason) -> &'static Sentence {
         DropReason::UnknownProtocol => &say::DROP_PROTOCOL,
         DropReason::Fragment => &say::DROP_FRAGMENT,
         DropReason::Redirect => &say::DROP_REDIRECT,
+        DropReason::Implausible => &say::DROP_IMPLAUSIBLE,
         DropReason::NoConnection => &say::DROP_NO_CONNECTION,
         DropReason::IgnoredReset => &say::DROP_RESET,
         DropReason::ListenOverflow => &say::DROP_OVERFLOW,

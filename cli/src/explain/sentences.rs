@@ -226,6 +226,8 @@ sentences! {
     CAUSE_TIMEOUT: "sent again: retransmission timeout {n}", "重传：第{n}次超时";
     CAUSE_AFTER_TIMEOUT: "sent again: slow start after the timeout", "重传：超时之后的慢开始";
     CAUSE_FAST: "sent again: third duplicate acknowledgement", "快重传：第三个重复确认";
+    CAUSE_PATH_MTU: "sent again in smaller segments: it was larger than the path carries", "重传：超过路径 MTU，改用更小的报文段";
+    CAUSE_PATH_PROBE: "a larger segment, to find out whether the path carries it", "探测路径能否承载更大的报文段";
     CAUSE_PARTIAL: "sent again: a partial acknowledgement in recovery", "重传：恢复中的部分确认";
     CAUSE_PROBE: "probe {n} of the closed window", "第{n}次零窗口探测";
     CAUSE_KEEP_ALIVE: "keep-alive probe {n}", "第{n}次保活探测";
@@ -245,6 +247,7 @@ sentences! {
     DROP_MULTICAST: "TCP has no multicast", "TCP不提供广播或多播";
     DROP_PROTOCOL: "an unknown protocol", "未知协议";
     DROP_FRAGMENT: "a fragment that contradicts others", "与其他分片矛盾的分片";
+    DROP_IMPLAUSIBLE: "an ICMP error that cannot be", "不可信的 ICMP 差错";
     DROP_REDIRECT: "a redirect", "ICMP 重定向";
     DROP_NO_CONNECTION: "no such connection", "没有这条连接";
     DROP_RESET: "a reset that means nothing here", "无意义的复位";

@@ -77,6 +77,13 @@ pub struct HostConfig {
     pub local_port_range: (u16, u16),
     /// `ip_default_ttl` and hop limit (MUST-49).
     pub default_ttl: u8,
+    /// `ip_no_pmtu_disc`: 0 learns from routers how large packets may be; 1 lets routers cut TCP's packets (DF off), and
+    /// sends smaller ones when one complains all the same; 2 does not even listen to that.
+    pub no_pmtu_disc: u8,
+    /// `route.min_pmtu`: no IPv4 router can make packets smaller than that, bytes.
+    pub min_pmtu: u16,
+    /// `route.mtu_expires`: how long counts what a router has said.
+    pub mtu_expires: Duration,
     /// `ipfrag_high_thresh`: bytes that wait for the rest of their packets at the most, a quarter of them from one
     /// source; 0 takes no fragments.
     pub ipfrag_high_thresh: u32,
@@ -114,6 +121,9 @@ impl Default for HostConfig {
             abort_on_overflow: false,
             local_port_range: (32_768, 60_999),
             default_ttl: 64,
+            no_pmtu_disc: 0,
+            min_pmtu: 552,
+            mtu_expires: Duration::from_secs(600),
             ipfrag_high_thresh: 4 * 1024 * 1024,
             ipfrag_time: Duration::from_secs(30),
             icmp_msgs_per_sec: 1000,

@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use core::net::IpAddr;
 
 use super::demux::Slot;
+use super::pmtu::PathEntry;
 use super::route::Way;
 use super::wheel::TimerId;
 use super::{Event, IfaceId, Population, SocketError, SocketId, Stack, StackConfig, TimerKey};
@@ -30,6 +31,8 @@ pub(super) struct Endpoint {
     pub(super) path: Path,
     pub(super) owner: Owner,
     pub(super) timer: Option<TimerId>,
+    /// Up to which version of the path cache it knows of its path.
+    path_version: Option<u32>,
     /// It is in the list of those that may have something to send.
     is_ready: bool,
     /// It is in the list of those that may have an event to tell.
@@ -64,6 +67,8 @@ pub(super) struct Path {
     pub(super) dscp: u8,
     /// IPv6's, 20 bits.
     pub(super) flow_label: u32,
+    /// Routers may cut its IPv4 packets.
+    pub(super) may_fragment: bool,
 }
 
 impl Path {
@@ -82,6 +87,7 @@ impl Endpoint {
             path,
             owner,
             timer: None,
+            path_version: None,
             is_ready: false,
             is_eventful: false,
             is_detached: false,
@@ -98,9 +104,42 @@ impl Stack {
             Way::Out { iface, next_hop, .. } => (Some(iface), next_hop, self.ifaces.get(usize::from(iface.0))?.mtu),
         };
         let flow_label = if key.remote_ip.is_ipv6() { self.flow_label(key) } else { 0 };
-        let mut path = Path { iface, next_hop, mtu, ttl: 0, dscp: 0, flow_label };
+        let mut path =
+            Path { iface, next_hop, mtu, ttl: 0, dscp: 0, flow_label, may_fragment: self.config.host.no_pmtu_disc > 0 };
         path.mark_as(config, &self.config);
         Some(path)
+    }
+
+    /// Tells a connection what has been learnt of its path since it last heard.
+    pub(super) fn tell_path(&mut self, index: u32, now: Instant) {
+        let Some(Socket::Connection(endpoint)) = self.sockets.get_mut(index) else { return };
+        let version = Some(self.paths.version());
+        if endpoint.path_version == version || endpoint.path.iface.is_none() {
+            return;
+        }
+        let is_new = endpoint.path_version.is_none();
+        endpoint.path_version = version;
+        match self.paths.find(endpoint.connection.key().remote_ip, now) {
+            Some(path) => {
+                endpoint.path.may_fragment |= path.may_fragment;
+                endpoint.connection.set_path_mtu(Some((path.mtu, path.until)));
+            }
+            None if is_new => {}
+            None => endpoint.connection.set_path_mtu(None),
+        }
+    }
+
+    /// What a connection has learnt of its path is worth knowing for others.
+    pub(super) fn learn_path(&mut self, index: u32, may_fragment: bool, now: Instant) {
+        let until = now + self.config.host.mtu_expires;
+        if let Some(Socket::Connection(endpoint)) = self.sockets.get_mut(index)
+            && let Some(mtu) = endpoint.connection.take_path_mtu()
+        {
+            let may_fragment = may_fragment || mtu <= self.config.host.min_pmtu && endpoint.path.next_hop.is_ipv4();
+            endpoint.path.may_fragment |= may_fragment;
+            let dst = endpoint.connection.key().remote_ip;
+            self.paths.learn(dst, PathEntry { mtu, until, may_fragment });
+        }
     }
 
     /// Changes the settings of a connection or a listener.
@@ -247,6 +286,7 @@ impl Stack {
         if let Some(endpoint) = self.endpoint_mut(index) {
             endpoint.timer = None;
             endpoint.connection.on_timeout(now);
+            self.learn_path(index, false, now);
             self.touch(index);
         }
     }

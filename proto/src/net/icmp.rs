@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::demux::Slot;
 use super::ip::ipv6_header;
 use super::link::bare;
-use super::{Cause, IfaceId, Stack, TxFrame};
+use super::{Cause, IfaceId, Stack, TxFrame, pmtu};
 use crate::tcp::{DropReason, Verdict};
 use crate::time::{Duration, Instant};
 use crate::wire::icmp::{DATA_OFFSET, Quote, V4, V6};
@@ -47,8 +47,7 @@ impl Stack {
             }
             //= 9293/MUST-55
             V4::SourceQuench => Err(DropReason::UnknownProtocol),
-            // Too big for a link on the way: path MTU discovery is not in use.
-            V4::Unreachable { code: 4, .. } => Err(DropReason::UnknownProtocol),
+            V4::Unreachable { code: 4, next_hop_mtu } => self.too_big_arrives(&data, u32::from(next_hop_mtu), now),
             V4::Unreachable { .. } | V4::TimeExceeded { .. } | V4::ParameterProblem { .. } => self.error_arrives(&data),
             V4::EchoReply(_) | V4::Other { .. } => Err(DropReason::UnknownProtocol),
         }
@@ -102,7 +101,8 @@ impl Stack {
             V6::Unreachable { .. } | V6::TimeExceeded { .. } | V6::ParameterProblem { .. } => {
                 self.error_arrives(&payload.slice(DATA_OFFSET..))
             }
-            V6::PacketTooBig { .. } | V6::EchoReply(_) | V6::Other { .. } => Err(DropReason::UnknownProtocol),
+            V6::PacketTooBig { mtu } => self.too_big_arrives(&payload.slice(DATA_OFFSET..), mtu, now),
+            V6::EchoReply(_) | V6::Other { .. } => Err(DropReason::UnknownProtocol),
         }
     }
 
@@ -177,6 +177,43 @@ impl Stack {
     }
 }
 
+impl Stack {
+    /// A packet of ours was larger than a link on its way, which carries `mtu` bytes, or as much as it does not say (0).
+    //= 9293/MUST-54
+    fn too_big_arrives(&mut self, quoted: &[u8], mtu: u32, now: Instant) -> Result<Verdict, DropReason> {
+        self.counters.icmp_in_errors += 1;
+        let quote = Quote::parse(quoted).ok_or(DropReason::Malformed)?;
+        let host = &self.config.host;
+        if host.no_pmtu_disc > 1 {
+            return Err(DropReason::Implausible);
+        }
+        let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+        let mtu = if mtu == 0 && quote.src.is_ipv4() { pmtu::plateau_below(quote.len) } else { mtu };
+        // RFC 5927 7.1: a link that refuses a packet is narrower than that packet.
+        if mtu >= quote.len {
+            return Err(DropReason::Implausible);
+        }
+        let (mtu, may_fragment) = match quote.src.is_ipv4() {
+            // Like Linux: without path MTU discovery, one complaint makes packets as small as any will be.
+            true if host.no_pmtu_disc == 1 => (host.min_pmtu, true),
+            // Like Linux: what is narrower than this is left to the routers to cut.
+            true => (mtu.max(host.min_pmtu), mtu < host.min_pmtu),
+            //= 8201#4
+            false if mtu < MIN_MTU_V6 => return Err(DropReason::Implausible),
+            false => (mtu, false),
+        };
+        let until = now + host.mtu_expires;
+        let Some(Slot::Connection(index)) = self.find(&FourTuple::new(quote.src, quote.dst)) else {
+            return Err(DropReason::NoConnection);
+        };
+        let endpoint = self.endpoint_mut(index).ok_or(DropReason::NoConnection)?;
+        let verdict = endpoint.connection.on_packet_too_big(quote.seq, mtu, until, now);
+        self.learn_path(index, may_fragment, now);
+        self.touch(index);
+        Ok(verdict)
+    }
+}
+
 /// What this host tells the sender of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Complaint {
@@ -229,6 +266,8 @@ fn is_error_itself(protocol: u8, packet: &[u8]) -> bool {
     }
 }
 
+/// RFC 8200 5: every link carries as much.
+const MIN_MTU_V6: u16 = 1280;
 /// RFC 792 and RFC 4861 4.5: redirect.
 const REDIRECT_V4: u8 = 5;
 const REDIRECT_V6: u8 = 137;

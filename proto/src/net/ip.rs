@@ -237,13 +237,16 @@ impl Stack {
     }
 
     /// The IP header of a TCP segment.
-    fn tcp_ip_header(&self, path: &Path, key: &FourTuple, transmit: &Transmit) -> ip::Header {
+    fn tcp_ip_header(&mut self, path: &Path, key: &FourTuple, transmit: &Transmit) -> ip::Header {
         let (dscp, ecn) = (path.dscp, transmit.ecn);
         match (key.local_ip, key.remote_ip) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => ip::Header::V4(ipv4::Header {
                 ttl: path.ttl,
                 dscp,
                 ecn,
+                // What may be cut needs a name of its own.
+                id: if path.may_fragment { u16::try_from(self.ids.next() & 0xffff).expect("16 bits") } else { 0 },
+                dont_fragment: !path.may_fragment,
                 ..ipv4::Header::atomic(src, dst, protocol::TCP)
             }),
             (src, dst) => ip::Header::V6(ipv6::Header {

@@ -8,6 +8,7 @@
 //! | `link` | Ethernet, ARP; which frame waits for which neighbour (`neighbour`) |
 //! | `ip` | what is for us, from whom it may come; headers and checksums of what we send; loopback |
 //! | `packet` | packets that no connection sends, whole or in pieces |
+//! | `pmtu` | what routers have said of the paths to other hosts |
 //! | `reassembly` | packets that arrive in pieces |
 //! | `icmp` | echo, neighbour discovery, errors |
 //! | `segment` | from a four-tuple to whatever has it (`demux`): connection, half-open record, TIME-WAIT record, listener |
@@ -29,6 +30,7 @@ mod neighbour;
 pub mod offload;
 mod open;
 mod packet;
+mod pmtu;
 mod port;
 pub(crate) mod random;
 mod reassembly;
@@ -61,6 +63,7 @@ use crate::wire::checksum::{self, SumFn};
 use demux::{Demux, Slot};
 use endpoint::{Endpoint, Socket};
 use neighbour::NeighbourCache;
+use pmtu::PathCache;
 use random::Random;
 use reassembly::Reassembly;
 use slab::Slab;
@@ -87,6 +90,7 @@ pub struct Stack {
     time_wait: TimeWaitTable,
     neighbours: NeighbourCache,
     reassembly: Reassembly,
+    paths: PathCache,
     icmp_limit: icmp::RateLimit,
     wheel: Wheel<TimerKey>,
     /// How many of the sockets are connections.
@@ -124,6 +128,7 @@ impl Stack {
             time_wait: TimeWaitTable::new(),
             neighbours: NeighbourCache::new(config.host.neighbour_lifetime),
             reassembly: Reassembly::new(),
+            paths: PathCache::default(),
             icmp_limit: icmp::RateLimit::default(),
             wheel: Wheel::new(now),
             connections: 0,
@@ -492,6 +497,7 @@ impl Stack {
     /// One burst of the connection at the head of the ready list, or what follows from its having none.
     fn poll_connection(&mut self, index: u32, now: Instant) -> Option<TxFrame> {
         let socket = self.socket_id(index);
+        self.tell_path(index, now);
         let burst = self.endpoint(index).map_or(0, |endpoint| self.max_burst(endpoint));
         let endpoint = self.endpoint_mut(index);
         let transmit = endpoint.and_then(|endpoint| endpoint.connection.poll_transmit(now, TxLimit { burst }));

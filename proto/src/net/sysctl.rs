@@ -10,6 +10,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use super::StackConfig;
+use crate::tcp::MtuProbing;
 use crate::tcp::cc::CcKind;
 use crate::time::Duration;
 
@@ -98,6 +99,12 @@ pub const SYSCTLS: &[Sysctl] = &[
         },
     },
     Sysctl {
+        name: "ip_no_pmtu_disc",
+        expects: "0, 1 or 2",
+        about: "0: path MTU discovery; 1: routers may cut packets; 2: and their complaints are not heard",
+        set: |config, value| set(&mut config.host.no_pmtu_disc, number(value, 0, 2)),
+    },
+    Sysctl {
         name: "ipfrag_high_thresh",
         expects: "bytes, 0 to 2147483647",
         about: "memory for packets that arrive in pieces, a quarter of it for one source; 0 takes no fragments",
@@ -110,10 +117,28 @@ pub const SYSCTLS: &[Sysctl] = &[
         set: |config, value| set(&mut config.host.ipfrag_time, number(value, 1, 3600).map(Duration::from_secs)),
     },
     Sysctl {
+        name: "route.min_pmtu",
+        expects: "bytes, 68 to 65535",
+        about: "the smallest path MTU that an IPv4 router is believed",
+        set: |config, value| set(&mut config.host.min_pmtu, number(value, 68, 65_535)),
+    },
+    Sysctl {
+        name: "route.mtu_expires",
+        expects: "seconds, 1 to 86400",
+        about: "how long counts what a router has said of a path",
+        set: |config, value| set(&mut config.host.mtu_expires, number(value, 1, 86_400).map(Duration::from_secs)),
+    },
+    Sysctl {
         name: "tcp_abort_on_overflow",
         expects: "0 or 1",
         about: "a full accept queue answers with RST instead of silence",
         set: |config, value| set(&mut config.host.abort_on_overflow, switch(value)),
+    },
+    Sysctl {
+        name: "tcp_base_mss",
+        expects: "bytes, 48 to 65535",
+        about: "where the search for the path MTU begins, RFC 4821",
+        set: |config, value| set(&mut config.tcp.base_mss, number(value, 48, 65_535)),
     },
     Sysctl {
         name: "tcp_congestion_control",
@@ -170,6 +195,33 @@ pub const SYSCTLS: &[Sysctl] = &[
         expects: "0 to 4294967295",
         about: "TIME-WAIT records at the most",
         set: |config, value| set(&mut config.host.max_tw_buckets, number(value, 0, u64::from(u32::MAX))),
+    },
+    Sysctl {
+        name: "tcp_mtu_probe_floor",
+        expects: "bytes, 48 to 65535",
+        about: "how small segments may become in a black hole",
+        set: |config, value| set(&mut config.tcp.mtu_probe_floor, number(value, 48, 65_535)),
+    },
+    Sysctl {
+        name: "tcp_mtu_probing",
+        expects: "0, 1 or 2",
+        about: "0: never; 1: once a black hole is suspected; 2: always",
+        set: |config, value| {
+            let all = [MtuProbing::Off, MtuProbing::OnBlackHole, MtuProbing::Always];
+            set(&mut config.tcp.mtu_probing, number::<usize>(value, 0, 2).and_then(|n| all.get(n).copied()))
+        },
+    },
+    Sysctl {
+        name: "tcp_probe_interval",
+        expects: "seconds, 1 to 86400",
+        about: "when a search for the path MTU that has come to its end begins anew",
+        set: |config, value| set(&mut config.tcp.probe_interval, number(value, 1, 86_400).map(Duration::from_secs)),
+    },
+    Sysctl {
+        name: "tcp_probe_threshold",
+        expects: "bytes, 1 to 65535",
+        about: "bounds of the path MTU closer together than that end the search",
+        set: |config, value| set(&mut config.tcp.probe_threshold, number(value, 1, 65_535)),
     },
     Sysctl {
         name: "tcp_retries1",

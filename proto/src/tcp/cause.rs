@@ -15,6 +15,8 @@ pub enum Cause {
     SynAck,
     /// New data, which acknowledges as it goes.
     Data,
+    /// New data in a segment larger than the path is known to carry (RFC 4821).
+    PathProbe,
     /// FIN, alone or behind the last data: the application closed.
     Fin,
     /// Nothing but an acknowledgement.
@@ -73,6 +75,8 @@ pub enum RetransmitCause {
     Fast,
     /// A partial acknowledgement during recovery (RFC 6582 3.2).
     PartialAck,
+    /// It was larger than the path carries (RFC 1191, RFC 8201, RFC 4821).
+    PathMtu,
 }
 
 /// Why a reset goes out.
@@ -99,6 +103,7 @@ impl Cause {
             Cause::Syn => "syn",
             Cause::SynAck => "syn-ack",
             Cause::Data => "data",
+            Cause::PathProbe => "path-probe",
             Cause::Fin => "fin",
             Cause::Ack(ack) => match ack {
                 AckCause::Handshake => "ack-handshake",
@@ -121,6 +126,7 @@ impl Cause {
                 RetransmitCause::AfterTimeout => "retransmit-after-timeout",
                 RetransmitCause::Fast => "retransmit-fast",
                 RetransmitCause::PartialAck => "retransmit-partial-ack",
+                RetransmitCause::PathMtu => "retransmit-path-mtu",
             },
             Cause::WindowProbe(_) => "window-probe",
             Cause::KeepAlive(_) => "keep-alive",

@@ -5,6 +5,7 @@
 //! Out: plain values that the rules read.
 
 use super::cc::{CcKind, HyStartKind};
+use super::pmtu::MtuProbing;
 use crate::time::Duration;
 
 /// Settings of a connection. [`Default`] is what Linux ships.
@@ -82,6 +83,16 @@ pub struct Config {
     pub slow_start_after_idle: bool,
     /// The least time between two challenge ACKs of one connection, RFC 5961 7 (`tcp_invalid_ratelimit`).
     pub challenge_ack_interval: Duration,
+    /// `tcp_mtu_probing`: the search for the largest packet that the path carries, RFC 4821.
+    pub mtu_probing: MtuProbing,
+    /// `tcp_base_mss`: where that search begins, payload bytes.
+    pub base_mss: u16,
+    /// `tcp_mtu_probe_floor`: how small segments may become in a black hole, payload bytes.
+    pub mtu_probe_floor: u16,
+    /// `tcp_probe_interval`: after so long a search that has come to its end begins anew.
+    pub probe_interval: Duration,
+    /// `tcp_probe_threshold`: bounds closer together than so many bytes end the search.
+    pub probe_threshold: u16,
 }
 
 impl Default for Config {
@@ -123,6 +134,11 @@ impl Default for Config {
             hystart: HyStartKind::default(),
             slow_start_after_idle: true,
             challenge_ack_interval: Duration::from_millis(500),
+            mtu_probing: MtuProbing::default(),
+            base_mss: 1024,
+            mtu_probe_floor: 48,
+            probe_interval: Duration::from_secs(600),
+            probe_threshold: 8,
         }
     }
 }

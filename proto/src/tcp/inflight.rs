@@ -378,6 +378,24 @@ impl InFlight {
         self.lost = self.lost - before + after;
     }
 
+    /// The lost run that starts at `start` is cut into segments of `size` from here on: the path carries no larger ones.
+    pub(super) fn recut_lost(&mut self, start: Pos, size: u16) {
+        let Some(run) = self.runs.find(start).and_then(|place| self.runs.get_mut(place)) else { return };
+        if run.mark != Mark::Lost || run.size <= size {
+            return;
+        }
+        let before = run.segments;
+        run.size = size.max(1);
+        run.recount();
+        self.segments = self.segments - before + run.segments;
+        self.lost = self.lost - before + run.segments;
+    }
+
+    /// The largest segment on its way or held lost.
+    pub(super) fn largest(&self) -> u16 {
+        self.runs.iter().filter(|run| run.mark != Mark::Sacked).map(|run| run.size).max().unwrap_or(0)
+    }
+
     /// The last segment that is not SACKed, as a run of its own.
     pub(super) fn last_unsacked(&self) -> Option<Run> {
         let last = self.runs.back()?;

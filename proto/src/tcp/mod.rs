@@ -23,6 +23,7 @@ pub mod paws;
 mod payload;
 #[cfg(test)]
 mod play;
+mod pmtu;
 pub mod ranges;
 mod rcv;
 pub mod recovery;
@@ -44,6 +45,7 @@ pub use config::Config;
 pub use inflight::{Delivery, Mark};
 pub use info::{CaState, Inspection, TcpInfo};
 pub use payload::Payload;
+pub use pmtu::MtuProbing;
 pub use segment::{DropReason, Segment, Transmit, Verdict};
 pub use state::State;
 pub use timer::Timer;
@@ -54,6 +56,7 @@ use crate::time::Instant;
 use crate::wire::{FourTuple, Options, Seq, Timestamps};
 use events::Events;
 use input::Stop;
+use pmtu::{Claim, Judgement};
 use snd::SendHalf;
 use state::{Live, Opening, Shape};
 use stats::Stats;
@@ -266,6 +269,47 @@ impl Connection {
         self.common.unreachable = true;
         self.common.events.raise(Event::SoftError(SoftError::Unreachable));
         Verdict::Accepted
+    }
+
+    /// A router says that a segment of ours was larger than its link, which carries `mtu` bytes, the IP header included.
+    /// It counts until `until`, if it quotes a segment in flight and names less than was sent (RFC 5927 4.1, 7);
+    /// and if larger ones have arrived before, only once the retransmission timer has run out.
+    //= 9293/MUST-54
+    pub fn on_packet_too_big(&mut self, quoted: Seq, mtu: u16, until: Instant, now: Instant) -> Verdict {
+        let Shape::Live(live) = &mut self.shape else { return Verdict::Dropped(DropReason::Implausible) };
+        let quoted = live.snd.space.pos(quoted, live.snd.una);
+        if quoted < live.snd.una || live.snd.nxt <= quoted {
+            return Verdict::Dropped(DropReason::OutsideWindow);
+        }
+        match live.snd.on_packet_too_big(Claim { mtu, until, quoted }) {
+            Judgement::NoNews => return Verdict::Dropped(DropReason::Implausible),
+            Judgement::Believed | Judgement::Doubted => {}
+        }
+        live.arm_timers(&mut self.common, now);
+        Verdict::Accepted
+    }
+
+    /// What others have learnt of the path: packets of so many bytes pass, until then; `None` if nothing is known.
+    pub fn set_path_mtu(&mut self, told: Option<(u16, Instant)>) {
+        match &mut self.shape {
+            Shape::Opening(Opening { snd }) => {
+                snd.pmtu.on_hint(told);
+            }
+            Shape::Live(live) => {
+                if live.snd.pmtu.on_hint(told) {
+                    live.snd.mss = live.snd.pmtu.mss();
+                }
+            }
+            Shape::Closed(_) => {}
+        }
+    }
+
+    /// What this connection has learnt of the path from a router, and was not asked for yet.
+    pub fn take_path_mtu(&mut self) -> Option<u16> {
+        match &mut self.shape {
+            Shape::Live(live) => live.snd.pmtu.take_news(),
+            Shape::Opening(_) | Shape::Closed(_) => None,
+        }
     }
 
     /// An ICMP message says that something is wrong on the way. It may pass: the application is told, and the connection

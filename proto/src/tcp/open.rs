@@ -96,6 +96,9 @@ impl Live {
         //= 9293/MUST-5
         let timestamps = agreed.timestamps.is_some();
         snd.mss = send_mss(&c.cfg, &c.key, peer.mss, timestamps);
+        let fixed = if c.key.local_ip.is_ipv6() { 60 } else { 40 };
+        snd.pmtu.agree(&c.cfg, snd.mss, fixed + if timestamps { TIMESTAMPS_LEN } else { 0 }, now);
+        snd.mss = snd.pmtu.mss();
         //= 7323#2.3
         let scaling = agreed.window_scale.zip(peer.window_scale.map(|shift| shift.min(MAX_WINDOW_SCALE)));
         let (wscale, peer_wscale) = scaling.unwrap_or((0, 0));

@@ -4,7 +4,7 @@
 //! In: both halves of a connection, and how much the owner can take.
 //! Out: one burst, the most urgent first: RST, SYN, what was lost, new data, FIN, probes, acknowledgements.
 
-use super::inflight::Run;
+use super::inflight::{Delivery, Run};
 use super::open::{advertised_mss, syn_options, syn_window, ts_clock};
 use super::snd::Allowance;
 use super::state::{Live, Opening, Shape};
@@ -115,6 +115,14 @@ impl Live {
         }
         //= 9293/SHLD-16
         //= 9293/MUST-34
+        if run.size > self.snd.mss {
+            // What is acknowledged of its first segment goes no more, so that it can be cut where SND.UNA is.
+            self.snd.inflight.split_lost(run.start, self.snd.una);
+            self.snd.inflight.ack_to(self.snd.una, &mut Delivery::default());
+            self.snd.inflight.recut_lost(run.start.max(self.snd.una), self.snd.mss);
+        }
+        self.snd.pmtu.forget_probe();
+        let run = self.snd.inflight.first_lost()?;
         self.snd.inflight.split_lost(run.start, self.snd.edge());
         let run = self.snd.inflight.first_lost().filter(|run| run.end <= self.snd.edge())?;
         let burst = u32::try_from(limit.burst / usize::from(run.size)).unwrap_or(u32::MAX).max(1);
@@ -146,6 +154,12 @@ impl Live {
             return None;
         }
         self.restart_after_idle(c, now);
+        if self.snd.pmtu.expire(now) {
+            self.snd.mss = self.snd.pmtu.mss();
+        }
+        if let Some(probe) = self.poll_path_probe(c, now) {
+            return Some(probe);
+        }
         let size = self.segment_size(c);
         let Allowance::Send(len) = self.snd.allowance(&c.cfg, u64::from(size), limit.burst as u64) else { return None };
         let start = self.snd.nxt;
@@ -156,11 +170,38 @@ impl Live {
         let end = data_end + u64::from(fin);
         self.snd.inflight.push(Run::new(start, end, size, fin, now));
         self.snd.on_new_data_sent(end, len % u64::from(size) != 0, now);
+        if len >= u64::from(size) {
+            self.snd.pmtu.on_sent(end, size);
+        }
         self.tell_of_room(c, had_room);
         let push = self.snd.takes_push(start, data_end);
         let flags = if push { Flags::PSH } else { Flags::NONE } | if fin { Flags::FIN } else { Flags::NONE };
         let cause = if fin { Cause::Fin } else { Cause::Data };
         Some(self.segment(c, now, start, flags, payload, size, cause))
+    }
+
+    /// One segment larger than the path is known to carry, if it is time to try one and enough smaller ones can follow
+    /// to tell of its loss.
+    fn poll_path_probe(&mut self, c: &Common, now: Instant) -> Option<Transmit> {
+        // Like Linux: nothing is held lost, and the window would take eleven segments.
+        let snd = &mut self.snd;
+        if snd.recovery.is_fast() || snd.cc.cwnd() < LEAST_CWND_FOR_PROBE || self.rcv.has_sack_blocks() {
+            return None;
+        }
+        let size = snd.pmtu.next_probe(&c.cfg, now)?;
+        let followers = 4 * u64::from(snd.mss);
+        let wanted = u64::from(size) + followers;
+        let unsent = snd.queue.end().since(snd.nxt);
+        if unsent < wanted || snd.edge().since(snd.nxt) < wanted || snd.congestion_room() < 5 {
+            return None;
+        }
+        let (start, end) = (snd.nxt, snd.nxt + u64::from(size));
+        let payload = snd.queue.payload(start, usize::from(size));
+        snd.inflight.push(Run::new(start, end, size, false, now));
+        snd.on_new_data_sent(end, false, now);
+        snd.pmtu.on_probe_sent(start, end, size, now);
+        let flags = if snd.takes_push(start, end) { Flags::PSH } else { Flags::NONE };
+        Some(self.segment(c, now, start, flags, payload, size, Cause::PathProbe))
     }
 
     /// A FIN behind data that is on its way already.
@@ -345,6 +386,9 @@ impl Common {
         transmit
     }
 }
+
+/// Like Linux: a smaller congestion window is not risked on a probe.
+const LEAST_CWND_FOR_PROBE: u32 = 11;
 
 #[cfg(test)]
 mod tests {

@@ -57,6 +57,9 @@ impl SendHalf {
             (false, true) => c.cfg.synack_retries,
         };
         self.on_unanswered(c, limit)?;
+        if self.syn_acked() && self.pmtu.on_timeout(&c.cfg, self.retries, now) {
+            self.mss = self.pmtu.mss();
+        }
         //= 9293/MUST-19
         if self.retries == 1 {
             self.cc.on_timeout(self.inflight.segments());

@@ -91,6 +91,8 @@ pub enum DropReason {
     Fragment,
     /// A router's wish that packets go another way, which this host does not believe.
     Redirect,
+    /// An ICMP error that tells nothing new, or nothing that can be.
+    Implausible,
     /// No connection and no listener has this four-tuple.
     NoConnection,
     /// No way leads back to its sender.
@@ -140,6 +142,7 @@ impl DropReason {
             DropReason::UnknownProtocol => "unknown-protocol",
             DropReason::Fragment => "fragment",
             DropReason::Redirect => "redirect",
+            DropReason::Implausible => "implausible",
             DropReason::NoConnection => "no-connection",
             DropReason::NoRoute => "no-route",
             DropReason::IgnoredReset => "ignored-reset",

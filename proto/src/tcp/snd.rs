@@ -8,6 +8,7 @@ use alloc::collections::VecDeque;
 
 use super::cc::{Cc, Sample};
 use super::inflight::{Delivery, InFlight};
+use super::pmtu::{Claim, Judgement, PathMtu};
 use super::recovery::{DupAck, NewAck, Recovery};
 use super::rtt::Rtt;
 use super::sendq::SendQueue;
@@ -68,6 +69,8 @@ pub(super) struct SendHalf {
     small: Pos,
     /// The ends of writes, for PSH.
     pushes: Pushes,
+    /// How large segments may be, and why.
+    pub(super) pmtu: PathMtu,
     /// When SND.UNA last moved, or began to lag behind.
     pub(super) progress: Instant,
     /// When data was last sent.
@@ -118,6 +121,7 @@ impl SendHalf {
             hurry: Pos::SYN,
             small: Pos::SYN,
             pushes: Pushes::default(),
+            pmtu: PathMtu::default(),
             progress: now,
             last_sent: now,
         }
@@ -175,6 +179,23 @@ impl SendHalf {
         self.queue.ack_to(ack.min(self.queue.end()).max(Pos::FIRST));
         self.pushes.forget_to(ack);
         self.inflight.ack_to(ack, delivery);
+        if self.pmtu.on_ack(ack) {
+            self.mss = self.pmtu.mss();
+        }
+    }
+
+    /// A router says that the segment with this number was larger than its link. It goes again in smaller ones, at
+    /// once and with all others that were too large: that they are lost says nothing of congestion.
+    pub(super) fn on_packet_too_big(&mut self, claim: Claim) -> Judgement {
+        let judgement = self.pmtu.on_claim(claim, self.inflight.largest());
+        if judgement == Judgement::Believed {
+            self.mss = self.pmtu.mss();
+            let mss = self.mss;
+            self.inflight.mark_lost_where(|run| run.size > mss);
+            self.repair = RetransmitCause::PathMtu;
+            self.repair_now = true;
+        }
+        judgement
     }
 
     /// The window that a segment offers: SND.WND <- SEG.WND, SND.WL1 <- SEG.SEQ, SND.WL2 <- SEG.ACK, if it is newer
@@ -272,6 +293,9 @@ impl SendHalf {
     /// A duplicate acknowledgement, by the definition of RFC 5681 2.
     pub(super) fn on_duplicate_ack(&mut self, now: Instant) {
         match self.recovery.on_dup_ack(self.una, self.nxt, self.inflight.segments()) {
+            // A probe that was too large is no sign of congestion (RFC 4821 7.6.1).
+            //= 8899#4.4
+            DupAck::FastRetransmit { .. } if self.pmtu.on_loss(self.una) => self.repair_head(RetransmitCause::PathMtu),
             DupAck::FastRetransmit { flight } => {
                 self.cc.on_loss(flight, now);
                 self.repair_head(RetransmitCause::Fast);

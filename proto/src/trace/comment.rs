@@ -42,7 +42,11 @@ impl Reason {
                 Cause::Syn | Cause::SynAck | Cause::Data | Cause::Fin => false,
                 Cause::Ack(AckCause::Handshake | AckCause::EverySecond | AckCause::Quick | AckCause::Fin) => false,
                 Cause::Ack(_) => true,
-                Cause::Retransmit(_) | Cause::WindowProbe(_) | Cause::KeepAlive(_) | Cause::Reset(_) => true,
+                Cause::Retransmit(_)
+                | Cause::PathProbe
+                | Cause::WindowProbe(_)
+                | Cause::KeepAlive(_)
+                | Cause::Reset(_) => true,
             },
             Reason::Sent { cause: net::Cause::Icmp, .. } => true,
             Reason::Sent { .. } => false,
@@ -156,8 +160,10 @@ pub const fn phrase(cause: net::Cause) -> &'static str {
                 RetransmitCause::Timeout(_) => "the retransmission timer ran out",
                 RetransmitCause::AfterTimeout => "it was in flight when the retransmission timer ran out",
                 RetransmitCause::Fast => "three duplicate acknowledgements say that it was lost",
+                RetransmitCause::PathMtu => "it was larger than the path carries",
                 RetransmitCause::PartialAck => "a partial acknowledgement during recovery: this was lost too",
             },
+            Cause::PathProbe => "does the path carry larger segments?",
             Cause::WindowProbe(_) => "the peer's window is closed: has it opened?",
             Cause::KeepAlive(_) => "nothing was heard for the keep-alive interval: is the peer still there?",
             Cause::Reset(why) => match why {
@@ -188,6 +194,7 @@ pub const fn drop_phrase(why: DropReason) -> &'static str {
         DropReason::UnknownProtocol => "nobody here speaks its protocol",
         DropReason::Fragment => "it is a fragment that contradicts others of its packet",
         DropReason::Redirect => "it wishes packets another way, which is not believed",
+        DropReason::Implausible => "it tells nothing new, or nothing that can be",
         DropReason::NoConnection => "no connection and no listener has these addresses and ports",
         DropReason::NoRoute => "no way leads back to its sender",
         DropReason::IgnoredReset => "it is a reset for what does not exist, or in a state that ignores it",
@@ -274,7 +281,7 @@ const DROPPED: &str = "dropped";
 const UNLIMITED: &str = "unlimited";
 
 /// One of each kind, to find them by name. A test holds the list against the names in the sources.
-const CAUSES: [net::Cause; 34] = {
+const CAUSES: [net::Cause; 36] = {
     const fn tcp(cause: Cause) -> net::Cause {
         net::Cause::Tcp(cause)
     }
@@ -310,6 +317,8 @@ const CAUSES: [net::Cause; 34] = {
         retransmit(RetransmitCause::AfterTimeout),
         retransmit(RetransmitCause::Fast),
         retransmit(RetransmitCause::PartialAck),
+        retransmit(RetransmitCause::PathMtu),
+        tcp(Cause::PathProbe),
         tcp(Cause::WindowProbe(0)),
         tcp(Cause::KeepAlive(0)),
         reset(ResetCause::NoConnection),
@@ -326,7 +335,7 @@ const CAUSES: [net::Cause; 34] = {
 };
 
 /// Every one, to find them by name. A test holds the list against the names in the sources.
-const DROP_REASONS: [DropReason; 26] = [
+const DROP_REASONS: [DropReason; 27] = [
     DropReason::Malformed,
     DropReason::BadChecksum,
     DropReason::BadOptions,
@@ -336,6 +345,7 @@ const DROP_REASONS: [DropReason; 26] = [
     DropReason::UnknownProtocol,
     DropReason::Fragment,
     DropReason::Redirect,
+    DropReason::Implausible,
     DropReason::NoConnection,
     DropReason::NoRoute,
     DropReason::IgnoredReset,

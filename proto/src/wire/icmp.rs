@@ -267,6 +267,8 @@ pub struct Quote {
     pub dst: SocketAddr,
     /// Its sequence number.
     pub seq: Seq,
+    /// The whole packet's length, as its header has it.
+    pub len: u16,
 }
 
 impl Quote {
@@ -274,6 +276,11 @@ impl Quote {
     pub fn parse(data: &[u8]) -> Option<Quote> {
         let (header, payload) = ip::Header::parse_quoted(data).ok()?;
         let &[a, b, c, d, e, f, g, h] = data.get(payload)?.first_chunk::<8>()?;
+        let len = match (header, data) {
+            (ip::Header::V4(_), &[_, _, high, low, ..]) => u16::from_be_bytes([high, low]),
+            (ip::Header::V6(_), &[_, _, _, _, high, low, ..]) => u16::from_be_bytes([high, low]).saturating_add(40),
+            _ => return None,
+        };
         // Only the first fragment starts with ports.
         let first = match header {
             ip::Header::V4(header) => header.fragment_offset == 0,
@@ -283,6 +290,7 @@ impl Quote {
             src: SocketAddr::new(header.src(), u16::from_be_bytes([a, b])),
             dst: SocketAddr::new(header.dst(), u16::from_be_bytes([c, d])),
             seq: Seq(u32::from_be_bytes([e, f, g, h])),
+            len,
         })
     }
 }
@@ -466,7 +474,7 @@ mod tests {
         };
         let mut bytes = header.to_bytes(1000).to_vec();
         bytes.extend_from_slice(&[0x80, 0, 0, 80, 0, 0, 0, 9]);
-        let quote = Quote { src: (A, 0x8000).into(), dst: (B, 80).into(), seq: Seq(9) };
+        let quote = Quote { src: (A, 0x8000).into(), dst: (B, 80).into(), seq: Seq(9), len: 1040 };
         assert_eq!(Quote::parse(&bytes), Some(quote));
         assert_eq!(Quote::parse(&bytes[..47]), None);
     }

@@ -3,4 +3,5 @@
 
 mod fragments;
 mod host;
+mod path_mtu;
 mod routes;
