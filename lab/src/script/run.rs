@@ -151,6 +151,8 @@ pub(super) struct Run {
     pub(super) now: Instant,
     /// The time of the event before.
     previous: Instant,
+    /// Timers in a row that were due without time passing.
+    ticks: u32,
     pub(super) tolerance: Duration,
     pub(super) strict_segments: bool,
     strict: bool,
@@ -210,6 +212,7 @@ impl Run {
             calls: Calls::new(Sockets::new(stack, 1024), local, remote, head.mapped),
             now: Instant::ZERO,
             previous: Instant::ZERO,
+            ticks: 0,
             tolerance: head.tolerance,
             strict_segments: head.strict_segments,
             strict: settings.strict,
@@ -401,6 +404,11 @@ impl Run {
 
     fn tick(&mut self) -> Result<(), Stop> {
         if let Some(due) = self.next_timeout() {
+            // A timer that is due again and again at one moment would keep the run there for ever.
+            self.ticks = if due > self.now { 0 } else { self.ticks + 1 };
+            if self.ticks > MOST_TICKS {
+                return Err(Stop::Fail(format!("a timer that is due at {} does not end", seconds(due))));
+            }
             self.now = self.now.max(due);
             self.calls.sockets.on_timeout(self.now);
         }
@@ -481,6 +489,9 @@ const REMOTE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 /// that a script finds the same MSS in both.
 const IPV4_MTU: u16 = 1500;
 const IPV6_MTU: u16 = 1520;
+
+/// So many timers may be due at one moment: more than a script has connections.
+const MOST_TICKS: u32 = 10_000;
 
 /// A run has no secrets.
 const SEED: [u8; 32] = [7; 32];
