@@ -4,6 +4,7 @@
 
 mod decorators;
 mod driver;
+mod endings;
 mod kernel;
 mod links;
 mod namespace;

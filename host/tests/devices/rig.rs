@@ -58,6 +58,11 @@ impl<D: Device> Rig<D> {
         Ok(arrived > 0)
     }
 
+    /// Sends a frame that somebody else has taken out of the stack.
+    pub fn hand_over(&mut self, frame: TxFrame) {
+        self.queue.push_back(frame);
+    }
+
     /// Waits for the device or the next timer.
     pub fn wait(&self) {
         self.wait_until(self.patience);
