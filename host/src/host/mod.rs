@@ -29,7 +29,7 @@ use crate::rt::Driver;
 /// hosts may live in one process.
 ///
 /// The host lives as long as a handle or a socket of it does. When the last is dropped, it is gone at once, with
-/// everything that it has not yet sent: wait for [`shutdown`](Self::shutdown) first.
+/// everything that it has not yet sent.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {

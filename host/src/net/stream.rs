@@ -288,11 +288,9 @@ impl TcpStream {
         self.socket.poll_call(Direction::Write, cx, write)
     }
 
-    /// Shows the next bytes as they lie in the receive queue.
+    /// Shows the next bytes as they lie in the receive queue; whatever was shown before, other calls may have taken.
     pub(super) fn poll_show(&self, shown: &mut Bytes, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !shown.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
+        shown.clear();
         let peek = |sockets: &mut Sockets, fd, now| sockets.peek_bytes(fd, now);
         self.socket.poll_call(Direction::Read, cx, peek).map_ok(|chunk| *shown = chunk)
     }

@@ -1,0 +1,4 @@
+//! Sockets: what tokio's do over the kernel, ours do over a host.
+
+mod kin;
+mod semantics;
