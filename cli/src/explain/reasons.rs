@@ -17,6 +17,7 @@ pub(super) fn cause(cause: Cause, lang: Lang) -> Option<String> {
         }
         Cause::Ack(why) => ack(why)?,
         Cause::Retransmit(why) => retransmit(why),
+        Cause::TailLossProbe => &say::CAUSE_TAIL_PROBE,
         Cause::WindowProbe(_) => &say::CAUSE_PROBE,
         Cause::PathProbe => &say::CAUSE_PATH_PROBE,
         Cause::KeepAlive(_) => &say::CAUSE_KEEP_ALIVE,
@@ -50,6 +51,9 @@ fn retransmit(why: RetransmitCause) -> &'static Sentence {
         RetransmitCause::Fast => &say::CAUSE_FAST,
         RetransmitCause::PartialAck => &say::CAUSE_PARTIAL,
         RetransmitCause::PathMtu => &say::CAUSE_PATH_MTU,
+        RetransmitCause::Rack => &say::CAUSE_RACK,
+        RetransmitCause::ReorderingTimer => &say::CAUSE_REORDERING_TIMER,
+        RetransmitCause::TailLossProbe => &say::CAUSE_TAIL_AGAIN,
     }
 }
 

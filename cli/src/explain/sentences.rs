@@ -229,6 +229,10 @@ sentences! {
     CAUSE_PATH_MTU: "sent again in smaller segments: it was larger than the path carries", "重传：超过路径 MTU，改用更小的报文段";
     CAUSE_PATH_PROBE: "a larger segment, to find out whether the path carries it", "探测路径能否承载更大的报文段";
     CAUSE_PARTIAL: "sent again: a partial acknowledgement in recovery", "重传：恢复中的部分确认";
+    CAUSE_RACK: "sent again: what was sent later has arrived", "重传：后发的段已到达";
+    CAUSE_REORDERING_TIMER: "sent again: the reordering timer ran out", "重传：乱序定时器到期";
+    CAUSE_TAIL_AGAIN: "sent again: tail loss probe", "重传：尾部丢失探测";
+    CAUSE_TAIL_PROBE: "tail loss probe: new data asks after the last", "尾部丢失探测：以新数据探询";
     CAUSE_PROBE: "probe {n} of the closed window", "第{n}次零窗口探测";
     CAUSE_KEEP_ALIVE: "keep-alive probe {n}", "第{n}次保活探测";
     CAUSE_NO_CONNECTION: "there is no such connection", "没有这条连接";

@@ -36,10 +36,27 @@ pub(super) fn i_23_flight(scene: &Scene<'_>, sent: &Sent, placed: &Placed) -> Fi
     if placed.data_end <= me.sent_to || sent.segment.payload.is_empty() {
         return Ok(());
     }
+    if me.tcb_before().is_some_and(|before| before.info.phase.is_some()) {
+        // What SACK tells is subtracted at rest.
+        return Ok(());
+    }
     let segments = u64::from(note.cwnd) + u64::from(me.duplicates) + LIMITED_TRANSMIT;
     let most = segments * u64::from(me.most_payload()) + 1;
     if note.in_flight > most {
         return Err(format!("{} bytes in flight with cwnd {} and {} gone", note.in_flight, note.cwnd, me.duplicates));
+    }
+    Ok(())
+}
+
+/// With SACK the sender knows what is in the network: no more than the window, but for a tail loss probe and the first
+/// segment after a timeout. A reduction that is taken back turns what was held lost into something on its way.
+//= I-23
+pub(super) fn i_23_pipe(scene: &Scene<'_>, view: &View) -> Finding {
+    let Some(tcb) = view.live().filter(|tcb| tcb.info.phase.is_some()) else { return Ok(()) };
+    let (Some(inner), Some(before)) = (&tcb.inner, scene.me().tcb_before()) else { return Ok(()) };
+    let most = tcb.info.snd_cwnd.max(before.info.unacked).saturating_add(EXCEPTIONS);
+    if inner.pipe > most {
+        return Err(format!("{} segments in the network with cwnd {}", inner.pipe, tcb.info.snd_cwnd));
     }
     Ok(())
 }
@@ -55,8 +72,13 @@ pub(super) fn i_25_growth(scene: &Scene<'_>, view: &View) -> Finding {
     if grown == 0 || before.info.in_recovery || !before.info.state.is_synchronized() {
         return Ok(());
     }
-    // The least threshold is two, even where the window was one.
-    if tcb.info.in_recovery && tcb.info.snd_cwnd <= 2 {
+    // In recovery with SACK proportional rate reduction holds instead; else the least threshold is two, even where the
+    // window was one.
+    if tcb.info.in_recovery && (tcb.info.phase.is_some() || tcb.info.snd_cwnd <= 2) {
+        return Ok(());
+    }
+    // A reduction that is taken back brings the threshold back too.
+    if tcb.info.phase.is_some() && tcb.info.total_retrans > 0 && tcb.info.snd_ssthresh > before.info.snd_ssthresh {
         return Ok(());
     }
     let acked = me.borders.iter().take_while(|border| **border <= tcb.info.snd_una.0).count();
@@ -79,6 +101,9 @@ pub(super) fn i_26_one_decrease(scene: &Scene<'_>, view: &View) -> Finding {
     }
     Ok(())
 }
+
+/// A tail loss probe, and the first segment after a timeout.
+const EXCEPTIONS: u32 = 2;
 
 /// RFC 3042: one segment for each of the first two duplicate acknowledgements.
 const LIMITED_TRANSMIT: u64 = 2;

@@ -243,6 +243,7 @@ const ON_REST: &[(&str, OnRest)] = &[
     ("I-19", timing::i_19_srtt),
     ("I-21", timing::i_21_delayed_ack),
     ("I-22", congestion::i_22_floors),
+    ("I-23", congestion::i_23_pipe),
     ("I-25", congestion::i_25_growth),
     ("I-26", congestion::i_26_one_decrease),
     ("I-27", resources::i_27_memory),

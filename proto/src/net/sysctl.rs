@@ -153,10 +153,22 @@ pub const SYSCTLS: &[Sysctl] = &[
         set: |config, value| set(&mut config.tcp.dsack, switch(value)),
     },
     Sysctl {
+        name: "tcp_early_retrans",
+        expects: "0 to 4",
+        about: "3 and 4 send tail loss probes, RFC 8985 section 7",
+        set: |config, value| set(&mut config.tcp.early_retrans, number(value, 0, 4)),
+    },
+    Sysctl {
         name: "tcp_fin_timeout",
         expects: "seconds, 1 to 3600",
         about: "how long a connection that nobody holds may stay in FIN-WAIT-2",
         set: |config, value| set(&mut config.tcp.fin_timeout, number(value, 1, 3600).map(Duration::from_secs)),
+    },
+    Sysctl {
+        name: "tcp_frto",
+        expects: "0 to 2",
+        about: "tells spurious timeouts from losses, RFC 5682; 0 does not",
+        set: |config, value| set(&mut config.tcp.frto, number::<u8>(value, 0, 2).map(|n| n > 0)),
     },
     Sysctl {
         name: "tcp_invalid_ratelimit",
@@ -183,6 +195,12 @@ pub const SYSCTLS: &[Sysctl] = &[
         expects: "seconds, 1 to 32767",
         about: "idle time before the first keep-alive probe",
         set: |config, value| set(&mut config.tcp.keepalive_time, number(value, 1, 32_767).map(Duration::from_secs)),
+    },
+    Sysctl {
+        name: "tcp_max_reordering",
+        expects: "1 to 65535",
+        about: "how many segments reordering may be believed to span",
+        set: |config, value| set(&mut config.tcp.max_reordering, number(value, 1, 65_535)),
     },
     Sysctl {
         name: "tcp_max_syn_backlog",
@@ -222,6 +240,18 @@ pub const SYSCTLS: &[Sysctl] = &[
         expects: "bytes, 1 to 65535",
         about: "bounds of the path MTU closer together than that end the search",
         set: |config, value| set(&mut config.tcp.probe_threshold, number(value, 1, 65_535)),
+    },
+    Sysctl {
+        name: "tcp_recovery",
+        expects: "0 to 7",
+        about: "1 finds losses by SACK and RACK; 2 keeps the reordering window static, 4 waits it out in any case",
+        set: |config, value| set(&mut config.tcp.recovery, number(value, 0, 7)),
+    },
+    Sysctl {
+        name: "tcp_reordering",
+        expects: "1 to 127",
+        about: "so many segments SACKed beyond a gap mean loss on a path that keeps order",
+        set: |config, value| set(&mut config.tcp.reordering, number(value, 1, 127)),
     },
     Sysctl {
         name: "tcp_retries1",

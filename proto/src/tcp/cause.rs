@@ -17,6 +17,8 @@ pub enum Cause {
     Data,
     /// New data in a segment larger than the path is known to carry (RFC 4821).
     PathProbe,
+    /// New data beyond the congestion window, because nothing came back for two round trips (RFC 8985 7.3).
+    TailLossProbe,
     /// FIN, alone or behind the last data: the application closed.
     Fin,
     /// Nothing but an acknowledgement.
@@ -77,6 +79,12 @@ pub enum RetransmitCause {
     PartialAck,
     /// It was larger than the path carries (RFC 1191, RFC 8201, RFC 4821).
     PathMtu,
+    /// A segment that was sent later has arrived, and the reordering window has passed (RFC 8985 6.2).
+    Rack,
+    /// The reordering timer ran out: what was sent later has long arrived (RFC 8985 6.3).
+    ReorderingTimer,
+    /// Nothing came back for two round trips: the last segment again (RFC 8985 7.3).
+    TailLossProbe,
 }
 
 /// Why a reset goes out.
@@ -104,6 +112,7 @@ impl Cause {
             Cause::SynAck => "syn-ack",
             Cause::Data => "data",
             Cause::PathProbe => "path-probe",
+            Cause::TailLossProbe => "tail-loss-probe",
             Cause::Fin => "fin",
             Cause::Ack(ack) => match ack {
                 AckCause::Handshake => "ack-handshake",
@@ -127,6 +136,9 @@ impl Cause {
                 RetransmitCause::Fast => "retransmit-fast",
                 RetransmitCause::PartialAck => "retransmit-partial-ack",
                 RetransmitCause::PathMtu => "retransmit-path-mtu",
+                RetransmitCause::Rack => "retransmit-rack",
+                RetransmitCause::ReorderingTimer => "retransmit-reordering-timer",
+                RetransmitCause::TailLossProbe => "retransmit-tail-loss-probe",
             },
             Cause::WindowProbe(_) => "window-probe",
             Cause::KeepAlive(_) => "keep-alive",

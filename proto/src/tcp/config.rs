@@ -33,6 +33,16 @@ pub struct Config {
     pub sack: bool,
     /// `tcp_dsack`, RFC 2883.
     pub dsack: bool,
+    /// `tcp_recovery`: bit 0, losses are found by SACK, RACK and probes, and not by duplicates alone; bit 1, the reordering window does not adapt; bit 2, the duplicate threshold does not close it.
+    pub recovery: u8,
+    /// `tcp_early_retrans`: 3 sends tail loss probes (RFC 8985 7), 0 does not.
+    pub early_retrans: u8,
+    /// `tcp_frto`, RFC 5682.
+    pub frto: bool,
+    /// `tcp_reordering`: so many segments SACKed beyond a gap mean loss.
+    pub reordering: u32,
+    /// `tcp_max_reordering`: what that may grow to where reordering is seen.
+    pub max_reordering: u32,
     /// Nagle's algorithm (SHLD-7); off is TCP_NODELAY (MUST-17).
     pub nagle: bool,
     /// TCP_CORK: partial segments wait until it is lifted, 200 ms at most.
@@ -109,6 +119,11 @@ impl Default for Config {
             timestamps: true,
             sack: true,
             dsack: true,
+            recovery: 0,
+            early_retrans: 3,
+            frto: true,
+            reordering: 3,
+            max_reordering: 300,
             nagle: true,
             cork: false,
             delayed_ack: Duration::from_millis(40),

@@ -5,6 +5,7 @@
 //! In: bursts as they are sent, acknowledgements, and what is held lost.
 //! Out: segments in the network (`pipe`), what to send again, and what was delivered.
 
+use super::RetransmitCause;
 use super::runs::{Place, Runs};
 use crate::time::Instant;
 use crate::wire::Pos;
@@ -29,6 +30,8 @@ pub(super) struct Run {
     pub(super) retransmits: u8,
     /// What became of it.
     pub(super) mark: Mark,
+    /// The rule that held it lost, if one did.
+    pub(super) why: RetransmitCause,
 }
 
 /// What became of a run, as far as anyone can tell.
@@ -49,7 +52,7 @@ impl Run {
     /// A burst that goes out for the first time: `[start, end)` in segments of `size`, a FIN at the end or not.
     pub(super) fn new(start: Pos, end: Pos, size: u16, fin: bool, sent: Instant) -> Self {
         let size = size.max(1);
-        let mut run = Run { start, end, sent, segments: 0, size, fin, retransmits: 0, mark: Mark::Sent };
+        let mut run = Run { start, end, sent, segments: 0, size, fin, retransmits: 0, mark: Mark::Sent, why: UNTOLD };
         run.recount();
         run
     }
@@ -267,12 +270,13 @@ impl InFlight {
     }
 
     /// Everything that is on its way and not SACKED is held lost, if `lost` says so of it and it is not the first.
-    pub(super) fn mark_lost_where(&mut self, mut lost: impl FnMut(&Run) -> bool) -> u32 {
+    pub(super) fn mark_lost_where(&mut self, why: RetransmitCause, mut lost: impl FnMut(&Run) -> bool) -> u32 {
         let mut newly = 0;
         for run in self.runs.iter_mut() {
             if matches!(run.mark, Mark::Sent | Mark::Resent) && lost(run) {
                 self.resent -= if run.mark == Mark::Resent { run.segments } else { 0 };
                 run.mark = Mark::Lost;
+                run.why = why;
                 self.lost += run.segments;
                 newly += run.segments;
             }
@@ -282,13 +286,13 @@ impl InFlight {
     }
 
     /// Everything but what is SACKed is held lost.
-    pub(super) fn mark_all_lost(&mut self) -> u32 {
-        self.mark_lost_where(|_| true)
+    pub(super) fn mark_all_lost(&mut self, why: RetransmitCause) -> u32 {
+        self.mark_lost_where(why, |_| true)
     }
 
     /// What is on its way within `[start, end)`, which begins and ends at segments' borders and was last sent at `sent`,
     /// is held lost. Returns how many segments that are.
-    pub(super) fn mark_lost(&mut self, start: Pos, end: Pos, sent: Instant) -> u32 {
+    pub(super) fn mark_lost(&mut self, start: Pos, end: Pos, sent: Instant, why: RetransmitCause) -> u32 {
         let mut lost = 0;
         let mut at = self.runs.find(start);
         while let Some(place) = at {
@@ -297,6 +301,7 @@ impl InFlight {
                 let (segments, from) = (run.segments, run.start);
                 let resent = run.mark == Mark::Resent;
                 run.mark = Mark::Lost;
+                run.why = why;
                 self.resent -= if resent { segments } else { 0 };
                 self.lost += segments;
                 self.lost_from = self.lost_from.min(from);
@@ -308,7 +313,7 @@ impl InFlight {
     }
 
     /// The first segment that is not SACKed is held lost. True if it was not before.
-    pub(super) fn mark_head_lost(&mut self) -> bool {
+    pub(super) fn mark_head_lost(&mut self, why: RetransmitCause) -> bool {
         let Some(place) = self.runs.first() else { return false };
         let Some(&head) = self.runs.get(place) else { return false };
         if !matches!(head.mark, Mark::Sent | Mark::Resent) {
@@ -316,6 +321,9 @@ impl InFlight {
         }
         let place = self.cut(place, 0, 1);
         self.set_mark(place, Mark::Lost);
+        if let Some(head) = self.runs.get_mut(place) {
+            head.why = why;
+        }
         self.lost_from = head.start;
         true
     }
@@ -462,6 +470,11 @@ impl InFlight {
         self.segments - self.lost - self.sacked
     }
 
+    /// Every run that is on its way, for the first time or again.
+    pub(super) fn pending(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| matches!(run.mark, Mark::Sent | Mark::Resent))
+    }
+
     /// Every run, in order.
     pub(super) fn runs(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter()
@@ -546,6 +559,9 @@ impl InFlight {
     }
 }
 
+/// What is lost and was told by nobody in particular goes again as after a timeout.
+const UNTOLD: RetransmitCause = RetransmitCause::AfterTimeout;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -607,7 +623,7 @@ mod tests {
         let mut inflight = InFlight::default();
         inflight.push(Run { sent: at(5), ..run(1, 101, 100) });
         inflight.push(Run { sent: at(7), ..run(101, 301, 100) });
-        inflight.mark_head_lost();
+        inflight.mark_head_lost(UNTOLD);
         inflight.on_retransmit(Pos(1), 1, at(9));
         let acked = ack(&mut inflight, 201);
         assert_eq!((acked.acked, acked.oldest, acked.newest, acked.ambiguous), (2, None, None, true));
@@ -618,12 +634,12 @@ mod tests {
     fn a_retransmission_splits_the_run_and_takes_the_mark_off() {
         let mut inflight = InFlight::default();
         inflight.push(run(1, 501, 100));
-        inflight.mark_all_lost();
+        inflight.mark_all_lost(UNTOLD);
         assert_eq!(inflight.pipe(), 0);
         inflight.on_retransmit(Pos(1), 2, at(3));
         assert_eq!((inflight.pipe(), inflight.lost(), inflight.resent()), (2, 3, 2));
         assert_eq!(inflight.first_lost().map(|run| (run.start, run.retransmits)), Some((Pos(201), 0)));
-        inflight.mark_head_lost();
+        inflight.mark_head_lost(UNTOLD);
         assert_eq!((inflight.pipe(), inflight.lost()), (1, 4));
         assert_eq!(inflight.first_lost().map(|run| (run.end, run.retransmits)), Some((Pos(101), 1)));
     }
@@ -738,7 +754,7 @@ mod tests {
                     }
                     3 => {
                         let head = model.segments.first_mut().filter(|head| matches!(head.2, Mark::Sent | Mark::Resent));
-                        prop_assert_eq!(inflight.mark_head_lost(), head.is_some());
+                        prop_assert_eq!(inflight.mark_head_lost(UNTOLD), head.is_some());
                         if let Some(head) = head {
                             head.2 = Mark::Lost;
                         }
@@ -760,7 +776,7 @@ mod tests {
                     }
                     _ => {
                         if n > 300 {
-                            inflight.mark_all_lost();
+                            inflight.mark_all_lost(UNTOLD);
                             for segment in &mut model.segments {
                                 segment.2 = if segment.2 == Mark::Sacked { Mark::Sacked } else { Mark::Lost };
                             }

@@ -59,6 +59,8 @@ pub struct TcpInfo {
     pub backoff: u8,
     /// The smallest round trip measured.
     pub min_rtt: Option<Duration>,
+    /// Where loss recovery with SACK stands, if it is in use.
+    pub phase: Option<super::Phase>,
     /// In fast recovery.
     pub in_recovery: bool,
     /// What the sender believes of the path.
@@ -236,6 +238,8 @@ pub struct Inspection {
     pub inflight: Vec<(Pos, Pos, Mark)>,
     /// Segments in the network as the sender counts them.
     pub pipe: u32,
+    /// What the records of what is in flight cost, bytes of memory.
+    pub records: usize,
     /// Every armed timer.
     pub timers: Vec<(Timer, Instant)>,
 }
@@ -308,6 +312,7 @@ impl Connection {
             ooo: rcv.queue.ooo_ranges().iter().collect(),
             inflight: snd.inflight.runs().map(|run| (run.start, run.end, run.mark)).collect(),
             pipe: snd.inflight.pipe(),
+            records: snd.inflight.memory() + snd.sack.as_ref().map_or(0, |sack| sack.memory()),
             timers: self.common.timers.armed().collect(),
         })
     }
@@ -320,7 +325,7 @@ impl TcpInfo {
         self.snd_end = snd.end();
         self.snd_wnd = snd.wnd;
         self.snd_mss = snd.mss;
-        self.snd_cwnd = snd.cc.cwnd();
+        self.snd_cwnd = snd.cwnd();
         self.snd_ssthresh = snd.cc.ssthresh();
         self.unacked = snd.inflight.segments();
         self.bytes_in_flight = snd.nxt.since(snd.una);
@@ -329,15 +334,20 @@ impl TcpInfo {
         self.rttvar = snd.rtt.rttvar();
         self.backoff = snd.rtt.backoff();
         self.min_rtt = snd.rtt.min_rtt();
-        self.in_recovery = snd.recovery.is_fast();
         self.ca_state = snd.recovery.ca_state();
         let probing = snd.wnd == 0 && self.bytes_in_flight == 0;
         (self.probes, self.retransmits) = if probing { (snd.retries, 0) } else { (0, snd.retries) };
-        self.lost = snd.inflight.lost();
+        self.lost = snd.inflight.lost() + snd.inflight.resent();
         self.sacked = snd.inflight.sacked();
         self.retrans = snd.inflight.resent();
         self.last_data_sent = now.since(snd.last_sent);
         self.notsent_bytes = u32::try_from(snd.end().since(snd.nxt)).unwrap_or(u32::MAX);
+        self.in_recovery = match &snd.sack {
+            Some(sack) => sack.phase() == super::Phase::Recovery,
+            None => snd.recovery.is_fast(),
+        };
+        self.phase = snd.sack.as_ref().map(|sack| sack.phase());
+        self.reordering = snd.sack.as_ref().map_or(self.reordering, |sack| sack.threshold());
         self.send_queue = snd.queue.len();
         self.memory = snd.queue.memory();
     }

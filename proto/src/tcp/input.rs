@@ -4,18 +4,21 @@
 //! In: a parsed segment, its numbers turned into positions.
 //! Out: what became of it, and everything that it changed.
 
+use arrayvec::ArrayVec;
 use bytes::Bytes;
 
 use super::cc::Sample;
 use super::check::{AckKind, ResetKind, View, check_flags};
 use super::inflight::Delivery;
 use super::open::ts_clock;
+use super::sack::Ack;
+use super::scoreboard::{Extent, Report};
 use super::state::Live;
 use super::{
     AckCause, CloseReason, Common, DropReason, Event, ResetCause, RetransmitCause, Segment, State, Timer, Verdict,
 };
 use crate::time::{Duration, Instant};
-use crate::wire::{Flags, Pos, Seq, Timestamps};
+use crate::wire::{Flags, Pos, SackBlock, Seq, Timestamps};
 
 /// An arriving segment in this connection's own terms.
 pub(super) struct Arrival {
@@ -30,6 +33,8 @@ pub(super) struct Arrival {
     urgent: u16,
     flags: Flags,
     timestamps: Option<Timestamps>,
+    /// Its SACK blocks.
+    sack: ArrayVec<SackBlock, 4>,
     payload: Bytes,
     /// Where its FIN stands, if it has one.
     fin: Option<Pos>,
@@ -77,6 +82,7 @@ impl Arrival {
             urgent: header.urgent,
             flags: header.flags,
             timestamps: header.options.timestamps,
+            sack: header.options.sack,
             payload,
             segments: segments.max(1),
             refused: None,
@@ -194,7 +200,7 @@ impl Live {
             }
             return Ok(());
         }
-        self.snd.inflight.mark_all_lost();
+        self.snd.inflight.mark_all_lost(RetransmitCause::AfterTimeout);
         self.snd.repair = RetransmitCause::SynAck(0);
         Err(Stop::Answer(DropReason::Duplicate))
     }
@@ -255,15 +261,104 @@ impl Live {
         }
         let una = self.snd.una;
         let window_changed = seg.ack >= una && self.take_window(seg, now);
-        match kind {
-            AckKind::Advances => self.on_new_ack(c, seg, now),
-            AckKind::Duplicate if seg.ack == una => self.on_same_ack(seg, window_changed, now),
-            AckKind::Duplicate => {}
+        if self.snd.sack.is_some() {
+            self.on_ack_with_sack(c, seg, kind, window_changed, now);
+        } else {
+            self.on_ack_without_sack(c, seg, kind, window_changed, now);
         }
         match self.state() {
             // In LAST-ACK the acknowledgement of our FIN is the end.
             State::LastAck if self.snd.fin_acked() => Err(Stop::Close(CloseReason::Normal)),
             _ => Ok(()),
+        }
+    }
+
+    /// Loss recovery by duplicates: the peer does not permit SACK.
+    fn on_ack_without_sack(
+        &mut self,
+        c: &mut Common,
+        seg: &Arrival,
+        kind: AckKind,
+        window_changed: bool,
+        now: Instant,
+    ) {
+        let una = self.snd.una;
+        match kind {
+            AckKind::Advances => self.on_new_ack(c, seg, now),
+            AckKind::Duplicate if seg.ack == una => self.on_same_ack(seg, window_changed, now),
+            AckKind::Duplicate => {}
+        }
+    }
+
+    /// An acknowledgement, old ones included, for a sender that keeps a scoreboard.
+    fn on_ack_with_sack(&mut self, c: &mut Common, seg: &Arrival, kind: AckKind, window_changed: bool, now: Instant) {
+        let snd = &mut self.snd;
+        let (una, in_flight, fack) = (snd.una, snd.inflight.segments(), snd.inflight.highest_sacked());
+        let advances = kind == AckKind::Advances;
+        if !advances && !snd.is_outstanding() {
+            snd.retries = 0;
+            snd.progress = now;
+        }
+        let had_room = c.has_room(snd);
+        let cwnd_limited = snd.congestion_room() == 0;
+        let extent = Extent { una, nxt: snd.nxt, ack: seg.ack, max_wnd: snd.max_wnd };
+        let report = if seg.sack.is_empty() { Report::default() } else { Report::new(&seg.sack, snd.space, extent) };
+        let mut delivery = Delivery::default();
+        if advances {
+            snd.advance(seg.ack, &mut delivery, now);
+            c.stats.bytes_acked += seg.ack.min(snd.queue.end()).since(una.max(Pos::FIRST));
+        }
+        for &(start, end) in &report.held {
+            snd.inflight.on_sack(start, end, &mut delivery);
+        }
+        let rtt = if advances { self.take_round_trip(c, seg, &delivery, now) } else { None };
+        let snd = &mut self.snd;
+        let echo = seg.timestamps.filter(|_| self.rcv.paws.is_some()).map(|ts| ts.ecr);
+        let ack = Ack {
+            fack,
+            una: snd.una,
+            nxt: snd.nxt,
+            advances,
+            repeated: seg.ack == una && seg.is_bare() && !window_changed && seg.sack.is_empty() && una < snd.nxt,
+            echo,
+            ts_offset: c.ts_offset,
+            mss: snd.mss,
+            may_send_new: snd.has_unsent() && snd.nxt < snd.edge(),
+            min_rtt: snd.rtt.min_rtt(),
+            srtt: snd.rtt.srtt(),
+            now,
+            report,
+            delivery,
+        };
+        let Some(sack) = &mut snd.sack else { return };
+        let outcome = sack.on_ack(&ack, &mut snd.inflight, &mut snd.cc);
+        if outcome.spurious_timeout {
+            //= 4015#3
+            snd.rtt.on_spurious_timeout();
+            snd.retries = 0;
+        }
+        if !sack.is_probing_timeout() && outcome.may_grow {
+            let sample = Sample {
+                acked: delivery.delivered,
+                delivered: delivery.delivered,
+                lost: outcome.lost,
+                in_flight,
+                cwnd_limited,
+                una: snd.una,
+                nxt: snd.nxt,
+                rtt,
+                srtt: ack.srtt.unwrap_or_default(),
+                now,
+            };
+            snd.cc.on_ack(&sample);
+        }
+        if advances {
+            //= 6298#5.2
+            //= 6298#5.3
+            for timer in [Timer::Retransmission, Timer::TailLossProbe, Timer::Persist] {
+                c.timers.cancel(timer);
+            }
+            self.tell_of_room(c, had_room);
         }
     }
 

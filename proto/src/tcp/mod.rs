@@ -12,7 +12,7 @@ pub(crate) mod check;
 mod close;
 pub mod config;
 mod events;
-#[allow(dead_code, reason = "the rules that mark and read it follow")]
+pub mod frto;
 mod inflight;
 pub mod info;
 mod input;
@@ -24,14 +24,17 @@ mod payload;
 #[cfg(test)]
 mod play;
 mod pmtu;
+pub mod prr;
+mod rack;
 pub mod ranges;
 mod rcv;
 pub mod recovery;
 pub mod recvq;
 mod retransmit;
 pub mod rtt;
-#[allow(dead_code, reason = "as above")]
 mod runs;
+mod sack;
+pub mod scoreboard;
 pub mod segment;
 pub mod sendq;
 mod snd;
@@ -39,6 +42,8 @@ pub mod state;
 mod stats;
 pub mod tcp_info;
 pub mod timer;
+pub mod tlp;
+pub mod undo;
 
 pub use cause::{AckCause, Cause, ResetCause, RetransmitCause};
 pub use config::Config;
@@ -46,6 +51,7 @@ pub use inflight::{Delivery, Mark};
 pub use info::{CaState, Inspection, TcpInfo};
 pub use payload::Payload;
 pub use pmtu::MtuProbing;
+pub use sack::Phase;
 pub use segment::{DropReason, Segment, Transmit, Verdict};
 pub use state::State;
 pub use timer::Timer;

@@ -4,6 +4,8 @@
 //! In: settings, and the peer's SYN.
 //! Out: our SYN's options and window; a connection with both halves.
 
+use alloc::boxed::Box;
+
 use super::ack::AckPolicy;
 use super::cc::Cc;
 use super::check::{View, check_flags};
@@ -12,10 +14,12 @@ use super::input::Arrival;
 use super::paws::Paws;
 use super::rcv::ReceiveHalf;
 use super::recvq::RecvQueue;
+use super::sack::SackRecovery;
 use super::snd::SendHalf;
 use super::state::{Live, Opening, Shape};
 use super::{
-    Accepted, AckCause, CloseReason, Common, Config, Connection, DropReason, Event, ResetCause, Segment, Verdict,
+    Accepted, AckCause, CloseReason, Common, Config, Connection, DropReason, Event, ResetCause, RetransmitCause,
+    Segment, Verdict,
 };
 use crate::time::Instant;
 use crate::wire::{Flags, FourTuple, Options, Pos, Seq, Space, Timestamps};
@@ -123,6 +127,7 @@ impl Live {
             acks: AckPolicy::new(&c.cfg),
             last_ack_sent: Pos::FIRST,
         };
+        snd.sack = (agreed.sack_permitted && c.cfg.recovery & 1 != 0).then(|| Box::new(SackRecovery::new(&c.cfg)));
         Live {
             snd,
             rcv,
@@ -210,7 +215,7 @@ impl Connection {
         } else {
             // Simultaneous open: SYN-RECEIVED. Our SYN goes out again, now with the acknowledgement of theirs; what
             // theirs carries beside is not acknowledged, so it will come again.
-            live.snd.inflight.mark_all_lost();
+            live.snd.inflight.mark_all_lost(RetransmitCause::AfterTimeout);
         }
         live.arm_timers(c, now);
         self.shape = Shape::Live(live);

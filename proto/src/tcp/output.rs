@@ -66,6 +66,7 @@ impl Live {
         let transmit = self
             .poll_syn_ack(c, now)
             .or_else(|| self.poll_retransmission(c, now, limit))
+            .or_else(|| self.poll_tail_probe(c, now))
             .or_else(|| self.poll_data(c, now, limit))
             .or_else(|| self.poll_fin(c, now))
             .or_else(|| self.poll_probe(c, now))
@@ -107,9 +108,12 @@ impl Live {
     }
 
     /// What is held lost goes again, as much as the congestion window lets into the network.
-    fn poll_retransmission(&mut self, c: &Common, now: Instant, limit: TxLimit) -> Option<Transmit> {
+    fn poll_retransmission(&mut self, c: &mut Common, now: Instant, limit: TxLimit) -> Option<Transmit> {
         let room = self.snd.congestion_room().max(u32::from(self.snd.repair_now));
         let run = self.snd.inflight.first_lost()?;
+        if self.snd.is_probing_timeout() {
+            return None;
+        }
         if room == 0 || run.start == Pos::SYN {
             return None;
         }
@@ -136,9 +140,15 @@ impl Live {
         let data = end.since(start) - u64::from(fin);
         let payload = self.snd.queue.payload(start, usize::try_from(data).expect("a run is no longer than a burst"));
         self.snd.inflight.on_retransmit(run.start, segments, now);
+        if run.start <= self.snd.una && self.snd.sack.is_some() {
+            // Like Linux: the first segment gets a timeout's time for its answer, however late it goes again.
+            c.timers.cancel(Timer::Retransmission);
+        }
         self.snd.repair_now = false;
         self.snd.last_sent = now;
-        let cause = Cause::Retransmit(self.snd.repair);
+        let by_timeout = self.snd.sack.is_none() || matches!(self.snd.repair, RetransmitCause::Timeout(_));
+        let cause = Cause::Retransmit(if by_timeout { self.snd.repair } else { run.why });
+        self.note_resent(c, start, end, segments, now);
         if matches!(self.snd.repair, RetransmitCause::Timeout(_)) {
             self.snd.repair = RetransmitCause::AfterTimeout;
         }
@@ -148,9 +158,55 @@ impl Live {
         Some(self.segment(c, now, start, flags, payload, run.size, cause))
     }
 
+    /// The tail loss probe: a segment of new data if there is one, whatever the congestion window says, else the last
+    /// segment again.
+    //= 8985#7.3
+    fn poll_tail_probe(&mut self, c: &mut Common, now: Instant) -> Option<Transmit> {
+        if !core::mem::take(&mut self.snd.tail_probe_due) || !self.snd.is_outstanding() {
+            return None;
+        }
+        // The timeout is counted from the probe on: its answer is to come first.
+        c.timers.cancel(Timer::Retransmission);
+        let size = self.segment_size(c);
+        let usable = self.snd.edge().since(self.snd.nxt);
+        let new = self.snd.queue.end().since(self.snd.nxt).min(u64::from(size)).min(usable);
+        let (run, new) = if new > 0 {
+            let start = self.snd.nxt;
+            let run = Run::new(start, start + new, size, false, now);
+            self.snd.inflight.push(run);
+            self.snd.on_new_data_sent(run.end, new < u64::from(size), now);
+            (run, true)
+        } else {
+            let last = self.snd.inflight.last_unsacked().filter(|run| run.end <= self.snd.edge())?;
+            self.snd.inflight.on_probe(last.start, now);
+            (last, false)
+        };
+        let nxt = self.snd.nxt;
+        if let Some(sack) = &mut self.snd.sack {
+            sack.on_sent(run.start, run.end, 1, now);
+            sack.on_probe(nxt, !new);
+        }
+        let start = run.start.max(self.snd.una);
+        let data = run.end.since(start) - u64::from(run.fin);
+        let payload = self.snd.queue.payload(start, usize::try_from(data).expect("a segment fits in memory"));
+        self.snd.last_sent = now;
+        let flags = if run.fin { Flags::PSH | Flags::FIN } else { Flags::PSH };
+        let cause = if new { Cause::TailLossProbe } else { Cause::Retransmit(RetransmitCause::TailLossProbe) };
+        Some(self.segment(c, now, start, flags, payload, run.size, cause))
+    }
+
+    /// Something goes again: recovery keeps account of it.
+    fn note_resent(&mut self, c: &Common, start: Pos, end: Pos, segments: u32, now: Instant) {
+        let tsval = self.rcv.paws.is_some().then(|| ts_clock(now, c.ts_offset));
+        if let Some(sack) = &mut self.snd.sack {
+            sack.on_sent(start, end, segments, now);
+            sack.on_resent(segments, tsval);
+        }
+    }
+
     /// Data that was never sent, and the FIN if it fits behind.
     fn poll_data(&mut self, c: &mut Common, now: Instant, limit: TxLimit) -> Option<Transmit> {
-        if !self.snd.syn_acked() || self.snd.inflight.lost() > 0 {
+        if !self.snd.syn_acked() || (self.snd.inflight.lost() > 0 && !self.snd.is_probing_timeout()) {
             return None;
         }
         self.restart_after_idle(c, now);
@@ -168,7 +224,13 @@ impl Live {
         let data_end = start + len;
         let fin = self.snd.closing && data_end == self.snd.queue.end() && data_end < self.snd.edge();
         let end = data_end + u64::from(fin);
-        self.snd.inflight.push(Run::new(start, end, size, fin, now));
+        let run = Run::new(start, end, size, fin, now);
+        self.snd.inflight.push(run);
+        if let Some(sack) = &mut self.snd.sack {
+            sack.on_sent(start, end, run.segments, now);
+            // The probe asks after what was sent last.
+            c.timers.cancel(Timer::TailLossProbe);
+        }
         self.snd.on_new_data_sent(end, len % u64::from(size) != 0, now);
         if len >= u64::from(size) {
             self.snd.pmtu.on_sent(end, size);
@@ -215,6 +277,9 @@ impl Live {
         }
         let end = start + 1;
         snd.inflight.push(Run::new(start, end, snd.mss, true, now));
+        if let Some(sack) = &mut snd.sack {
+            sack.on_sent(start, end, 1, now);
+        }
         snd.on_new_data_sent(end, false, now);
         Some(self.segment(c, now, start, Flags::FIN, Payload::NONE, 0, Cause::Fin))
     }

@@ -8,6 +8,7 @@ use super::snd::{Allowance, SendHalf};
 use super::state::{Live, Shape};
 use super::{AckCause, CloseReason, Common, Connection, Event, ResetCause, RetransmitCause, SoftError, State, Timer};
 use crate::time::{Duration, Instant};
+use crate::wire::Pos;
 
 impl Connection {
     /// A timer is due.
@@ -19,6 +20,14 @@ impl Connection {
             (Shape::Opening(opening), Timer::Retransmission) => opening.snd.on_retransmission_timeout(c, now),
             (Shape::Opening(_), _) => Ok(()),
             (Shape::Live(live), Timer::Retransmission) => live.snd.on_retransmission_timeout(c, now),
+            (Shape::Live(live), Timer::TailLossProbe) => {
+                live.snd.tail_probe_due = true;
+                Ok(())
+            }
+            (Shape::Live(live), Timer::Reordering) => {
+                live.snd.on_reordering_timeout(c, now);
+                Ok(())
+            }
             (Shape::Live(live), Timer::Persist) => live.snd.on_persist_timeout(c),
             (Shape::Live(live), Timer::DelayedAck) => {
                 live.rcv.acks.demand(AckCause::Delayed);
@@ -61,15 +70,22 @@ impl SendHalf {
             self.mss = self.pmtu.mss();
         }
         //= 9293/MUST-19
-        if self.retries == 1 {
+        let (una, nxt, repeated) = (self.una, self.nxt, self.retries > 1);
+        let fresh = match &mut self.sack {
+            Some(sack) if una > Pos::SYN => sack.on_timeout(una, nxt, repeated, &mut self.inflight),
+            _ => !repeated,
+        };
+        if fresh {
             self.cc.on_timeout(self.inflight.segments());
         } else {
             self.cc.on_repeated_timeout();
         }
-        self.recovery.on_timeout(self.nxt);
+        self.recovery.on_timeout(nxt);
         //= 6298#5.4
-        self.inflight.mark_all_lost();
+        self.inflight.mark_all_lost(RetransmitCause::AfterTimeout);
         self.repair = RetransmitCause::Timeout(self.retries);
+        self.repair_now = self.sack.is_some() && self.syn_acked();
+        self.tail_probe_due = false;
         Ok(())
     }
 
@@ -120,6 +136,7 @@ impl Live {
     /// Arms what has to be armed and disarms the rest. Called at the end of everything that can change the answer.
     pub(super) fn arm_timers(&mut self, c: &mut Common, now: Instant) {
         self.arm_retransmission(c, now);
+        self.arm_probe(c, now);
         let lagging = self.snd.is_outstanding() || self.snd.has_unsent();
         match c.cfg.user_timeout {
             Some(timeout) if lagging => c.timers.set(Timer::UserTimeout, self.snd.progress + timeout),
@@ -137,6 +154,26 @@ impl Live {
             c.timers.set_if_unarmed(Timer::FinWait2, now + c.cfg.fin_timeout);
         } else {
             c.timers.cancel(Timer::FinWait2);
+        }
+    }
+
+    /// The tail loss probe and RACK's reordering timer.
+    fn arm_probe(&self, c: &mut Common, now: Instant) {
+        let snd = &self.snd;
+        match snd.sack.as_ref().and_then(|sack| sack.reordering_deadline()).filter(|_| snd.is_outstanding()) {
+            Some(at) => c.timers.set(Timer::Reordering, at),
+            None => c.timers.cancel(Timer::Reordering),
+        }
+        // The peer may keep a lone segment's acknowledgement back. Like Linux: as long as the least timeout.
+        let patience = c.cfg.rto_min;
+        let wanted = snd.sack.as_ref().filter(|_| !snd.tail_probe_due && snd.retries == 0);
+        let timeout = wanted.and_then(|sack| sack.probe_timeout(&snd.inflight, snd.rtt.srtt(), patience));
+        match (timeout, c.timers.deadline(Timer::Retransmission)) {
+            //= 8985#7.2
+            (Some(timeout), Some(expiry)) if snd.syn_acked() => {
+                c.timers.set_if_unarmed(Timer::TailLossProbe, (now + timeout).min(expiry));
+            }
+            _ => c.timers.cancel(Timer::TailLossProbe),
         }
     }
 

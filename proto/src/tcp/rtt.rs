@@ -65,6 +65,12 @@ impl Rtt {
         self.backoff = 0;
     }
 
+    /// A timeout turned out to be spurious: the path works, and its back-off was for nothing.
+    pub fn on_spurious_timeout(&mut self) {
+        //= 4015#3
+        self.backoff = 0;
+    }
+
     /// The handshake is complete, but its SYN or SYN-ACK had to be sent again. Unless a round trip is known all the
     /// same, data starts with a more patient timeout.
     pub fn on_handshake_after_timeout(&mut self) {

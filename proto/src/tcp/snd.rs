@@ -4,6 +4,7 @@
 //! In: bytes of the application, windows and acknowledgements of the peer.
 //! Out: how long the next burst may be, or what holds it back.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use super::cc::{Cc, Sample};
@@ -11,8 +12,10 @@ use super::inflight::{Delivery, InFlight};
 use super::pmtu::{Claim, Judgement, PathMtu};
 use super::recovery::{DupAck, NewAck, Recovery};
 use super::rtt::Rtt;
+use super::sack::{Ack, SackRecovery};
+use super::scoreboard::Report;
 use super::sendq::SendQueue;
-use super::{Config, RetransmitCause};
+use super::{Common, Config, RetransmitCause};
 use crate::time::Instant;
 use crate::wire::{Pos, Seq, Space};
 
@@ -55,6 +58,10 @@ pub(super) struct SendHalf {
     pub(super) cc: Cc,
     /// Duplicate acknowledgements and fast recovery.
     pub(super) recovery: Recovery,
+    /// The same with SACK, if both sides permit it.
+    pub(super) sack: Option<Box<SackRecovery>>,
+    /// A tail loss probe is due.
+    pub(super) tail_probe_due: bool,
     /// Why what is held lost is sent again.
     pub(super) repair: RetransmitCause,
     /// The first lost segment does not ask for room in the congestion window.
@@ -114,6 +121,8 @@ impl SendHalf {
             rtt: Rtt::new(cfg.rto_initial, cfg.rto_min, cfg.rto_max),
             cc: Cc::new(cfg, cfg.initial_window),
             recovery: Recovery::default(),
+            sack: None,
+            tail_probe_due: false,
             repair: RetransmitCause::AfterTimeout,
             repair_now: false,
             retries: 0,
@@ -191,7 +200,7 @@ impl SendHalf {
         if judgement == Judgement::Believed {
             self.mss = self.pmtu.mss();
             let mss = self.mss;
-            self.inflight.mark_lost_where(|run| run.size > mss);
+            self.inflight.mark_lost_where(RetransmitCause::PathMtu, |run| run.size > mss);
             self.repair = RetransmitCause::PathMtu;
             self.repair_now = true;
         }
@@ -271,9 +280,24 @@ impl SendHalf {
         cfg.cork || self.more
     }
 
+    /// While true, F-RTO wants new data to go, and nothing again.
+    pub(super) fn is_probing_timeout(&self) -> bool {
+        self.sack.as_ref().is_some_and(|sack| sack.is_probing_timeout())
+    }
+
+    /// The congestion window: the controller's, but PRR's while losses are repaired.
+    pub(super) fn cwnd(&self) -> u32 {
+        let repairing =
+            self.sack.as_ref().filter(|_| !self.cc.is_constant()).and_then(|sack| sack.cwnd()).map(|cwnd| cwnd.max(1));
+        repairing.unwrap_or_else(|| self.cc.cwnd())
+    }
+
     /// How many more segments the congestion window lets into the network.
     pub(super) fn congestion_room(&self) -> u32 {
-        self.recovery.room(self.cc.cwnd(), self.inflight.segments(), self.inflight.lost())
+        match &self.sack {
+            Some(_) => self.cwnd().saturating_sub(self.inflight.pipe()),
+            None => self.recovery.room(self.cc.cwnd(), self.inflight.segments(), self.inflight.lost()),
+        }
     }
 
     /// An acknowledgement of new data, for recovery and congestion control. True if the retransmission timer starts anew.
@@ -304,9 +328,31 @@ impl SendHalf {
         }
     }
 
+    /// RACK's timer ran out.
+    pub(super) fn on_reordering_timeout(&mut self, c: &Common, now: Instant) {
+        let Some(sack) = &mut self.sack else { return };
+        let at = Ack {
+            report: Report::default(),
+            delivery: Delivery::default(),
+            fack: None,
+            una: self.una,
+            nxt: self.nxt,
+            advances: false,
+            repeated: false,
+            echo: None,
+            ts_offset: c.ts_offset,
+            mss: self.mss,
+            may_send_new: false,
+            min_rtt: self.rtt.min_rtt(),
+            srtt: self.rtt.srtt(),
+            now,
+        };
+        sack.on_reordering_timeout(&mut self.inflight, &mut self.cc, &at);
+    }
+
     /// The first segment in flight goes again, and does not wait for room in the congestion window.
     fn repair_head(&mut self, cause: RetransmitCause) {
-        self.inflight.mark_head_lost();
+        self.inflight.mark_head_lost(cause);
         self.repair = cause;
         self.repair_now = true;
     }

@@ -10,6 +10,8 @@ use crate::time::Instant;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[expect(missing_docs, reason = "the names are the RFCs'")]
 pub enum Timer {
+    TailLossProbe,
+    Reordering,
     Retransmission,
     Persist,
     DelayedAck,
@@ -22,7 +24,9 @@ pub enum Timer {
 
 impl Timer {
     /// Every timer, in the order in which those that are due at the same instant run.
-    pub const ALL: [Timer; 8] = [
+    pub const ALL: [Timer; 10] = [
+        Timer::TailLossProbe,
+        Timer::Reordering,
         Timer::Retransmission,
         Timer::Persist,
         Timer::DelayedAck,

@@ -44,6 +44,7 @@ impl Reason {
                 Cause::Ack(_) => true,
                 Cause::Retransmit(_)
                 | Cause::PathProbe
+                | Cause::TailLossProbe
                 | Cause::WindowProbe(_)
                 | Cause::KeepAlive(_)
                 | Cause::Reset(_) => true,
@@ -139,6 +140,7 @@ pub const fn phrase(cause: net::Cause) -> &'static str {
             Cause::Syn => "the application connects",
             Cause::SynAck => "a SYN came for a listening port",
             Cause::Data => "the application wrote, and the windows allow it",
+            Cause::TailLossProbe => "nothing came back for two round trips: a new segment asks after the last ones",
             Cause::Fin => "the application closed",
             Cause::Ack(why) => match why {
                 AckCause::Handshake => "the third segment of the handshake",
@@ -162,6 +164,9 @@ pub const fn phrase(cause: net::Cause) -> &'static str {
                 RetransmitCause::Fast => "three duplicate acknowledgements say that it was lost",
                 RetransmitCause::PathMtu => "it was larger than the path carries",
                 RetransmitCause::PartialAck => "a partial acknowledgement during recovery: this was lost too",
+                RetransmitCause::Rack => "what was sent later has arrived: this was lost",
+                RetransmitCause::ReorderingTimer => "what was sent later arrived long enough ago: this was lost",
+                RetransmitCause::TailLossProbe => "nothing came back for two round trips: the last segment again",
             },
             Cause::PathProbe => "does the path carry larger segments?",
             Cause::WindowProbe(_) => "the peer's window is closed: has it opened?",
@@ -281,7 +286,7 @@ const DROPPED: &str = "dropped";
 const UNLIMITED: &str = "unlimited";
 
 /// One of each kind, to find them by name. A test holds the list against the names in the sources.
-const CAUSES: [net::Cause; 36] = {
+const CAUSES: [net::Cause; 40] = {
     const fn tcp(cause: Cause) -> net::Cause {
         net::Cause::Tcp(cause)
     }
@@ -319,6 +324,10 @@ const CAUSES: [net::Cause; 36] = {
         retransmit(RetransmitCause::PartialAck),
         retransmit(RetransmitCause::PathMtu),
         tcp(Cause::PathProbe),
+        retransmit(RetransmitCause::Rack),
+        retransmit(RetransmitCause::ReorderingTimer),
+        retransmit(RetransmitCause::TailLossProbe),
+        tcp(Cause::TailLossProbe),
         tcp(Cause::WindowProbe(0)),
         tcp(Cause::KeepAlive(0)),
         reset(ResetCause::NoConnection),

@@ -121,6 +121,11 @@ impl Cc {
         }
     }
 
+    /// True if no loss ever changes the window.
+    pub const fn is_constant(&self) -> bool {
+        matches!(self, Cc::Fixed(_))
+    }
+
     /// The slow-start threshold, segments; `u32::MAX` until the first loss.
     pub fn ssthresh(&self) -> u32 {
         match self {

@@ -418,7 +418,12 @@ fn told(record: &Record) -> Option<Kind> {
             RetransmitCause::SynAck(_) => Again::SynAck,
             RetransmitCause::Timeout(_) => Again::Timeout,
             RetransmitCause::Fast => Again::Fast,
-            RetransmitCause::AfterTimeout | RetransmitCause::PartialAck | RetransmitCause::PathMtu => Again::Repair,
+            RetransmitCause::AfterTimeout
+            | RetransmitCause::PartialAck
+            | RetransmitCause::PathMtu
+            | RetransmitCause::Rack
+            | RetransmitCause::ReorderingTimer
+            | RetransmitCause::TailLossProbe => Again::Repair,
         }),
         Cause::WindowProbe(_) => Kind::WindowProbe,
         Cause::KeepAlive(_) => Kind::KeepAlive,
