@@ -8,7 +8,6 @@ mod behind;
 mod json;
 mod play;
 mod stories;
-mod values;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -16,7 +15,6 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use tidegate_lab::app::App;
-use tidegate_lab::capture::Reasons;
 use tidegate_lab::link::{LinkConfig, Queue};
 use tidegate_lab::rng::Ppm;
 use tidegate_lab::scenario::{self, Scenario, Settings, Stage};
@@ -26,6 +24,7 @@ use tidegate_proto::time::{Duration, Instant};
 use self::play::Play;
 use crate::explain::Lang;
 use crate::failure::Failure;
+use crate::values::{self, Rate, Which};
 
 /// Play a scene between two hosts on our own TCP, and explain it
 #[derive(clap::Args)]
@@ -124,28 +123,6 @@ enum At {
     B,
     /// Each as an interface of its own
     Both,
-}
-
-/// Which frames get a comment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
-enum Which {
-    /// Every one
-    All,
-    /// All but plain data and plain acknowledgements
-    #[default]
-    Unusual,
-    /// None
-    None,
-}
-
-/// A rate in bits per second; without limit if there is no number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Rate(Option<u64>);
-
-impl Rate {
-    fn parse(text: &str) -> Result<Self, String> {
-        values::rate(text).map(Rate)
-    }
 }
 
 /// Does what the arguments ask.
@@ -259,16 +236,6 @@ fn time_of_day(at: Instant) -> String {
 /// True where escape sequences are welcome.
 fn wants_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-}
-
-impl From<Which> for Reasons {
-    fn from(which: Which) -> Self {
-        match which {
-            Which::All => Reasons::All,
-            Which::Unusual => Reasons::Unusual,
-            Which::None => Reasons::None,
-        }
-    }
 }
 
 const DOWNLOAD: &str = "The download";

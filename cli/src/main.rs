@@ -8,8 +8,15 @@ mod drill;
 mod dump;
 mod explain;
 mod failure;
+#[cfg(target_os = "linux")]
+mod get;
 mod lab;
+#[cfg(target_os = "linux")]
+mod on;
 mod read;
+#[cfg(target_os = "linux")]
+mod serve;
+mod values;
 
 use std::process::ExitCode;
 
@@ -32,6 +39,10 @@ enum Command {
     #[command(alias = "packetdrill")]
     Drill(drill::Args),
     Explain(explain::Args),
+    #[cfg(target_os = "linux")]
+    Serve(serve::Args),
+    #[cfg(target_os = "linux")]
+    Get(get::Args),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +51,10 @@ fn main() -> ExitCode {
         Ok(Tidegate { command: Command::Dump(args) }) => dump::run(args),
         Ok(Tidegate { command: Command::Drill(args) }) => drill::drill(args),
         Ok(Tidegate { command: Command::Explain(args) }) => explain::run(args),
+        #[cfg(target_os = "linux")]
+        Ok(Tidegate { command: Command::Serve(args) }) => serve::run(args),
+        #[cfg(target_os = "linux")]
+        Ok(Tidegate { command: Command::Get(args) }) => return get::run(args),
         Err(e) if e.use_stderr() => Err(Failure::from(e)),
         Err(help_or_version) => {
             // Nobody is left to be told when even this cannot be written.

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`Tun`] | a TUN or TAP interface, super-segments whole in both directions | Linux |
 //! | [`UnixLink`] | frames over a UNIX stream socket, as QEMU and passt speak them | UNIX |
+//! | [`UnixPort`] | its listening end, which outlives its peers | Linux |
 //! | [`channel`] | both ends of a link in memory, for any packet source | everywhere |
 //! | [`Merge`] | merges what another device receives, as GRO does | everywhere |
 //! | [`Impair`] | another device behind a bad network: loss, delay, reordering... | everywhere |
@@ -25,6 +26,8 @@ mod sys;
 mod tun;
 #[cfg(unix)]
 mod unix;
+#[cfg(target_os = "linux")]
+mod unix_port;
 mod unsent;
 #[cfg(target_os = "linux")]
 mod vnet;
@@ -38,6 +41,8 @@ pub use merge::Merge;
 pub use tun::{Offload, Tun};
 #[cfg(unix)]
 pub use unix::UnixLink;
+#[cfg(target_os = "linux")]
+pub use unix_port::UnixPort;
 pub use waker::WakerSlot;
 
 use std::collections::VecDeque;

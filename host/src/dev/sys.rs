@@ -21,12 +21,12 @@ pub(super) fn read<Fd: AsFd>(fd: Fd, buffer: &mut BytesMut) -> io::Result<usize>
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{interface, interface_mtu, set_interface, set_offload, set_vnet_header_len};
+pub(super) use linux::{duplicate, interface, interface_mtu, set_interface, set_offload, set_vnet_header_len};
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io;
-    use std::os::fd::{AsFd, AsRawFd};
+    use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
     /// `struct ifreq`, its union as bytes.
     #[repr(C)]
@@ -63,6 +63,18 @@ mod linux {
         fn default() -> Self {
             InterfaceRequest { name: [0; libc::IFNAMSIZ], value: [0; size_of::<libc::ifreq>() - libc::IFNAMSIZ] }
         }
+    }
+
+    /// A duplicate of the descriptor `number`, if there is one.
+    pub(in super::super) fn duplicate(number: u32) -> io::Result<OwnedFd> {
+        let number = i32::try_from(number).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
+        // SAFETY: F_DUPFD_CLOEXEC touches no memory; of a number that is no descriptor it says EBADF.
+        let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) };
+        if duplicate < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows its number.
+        Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
     }
 
     /// TUNSETIFF: makes `fd` one end of the interface `name`, which is created if it does not exist. Gives its name,

@@ -81,6 +81,16 @@ impl Tun {
         Self::new(fd, name, link, offload)
     }
 
+    /// As [`from_fd`](Self::from_fd), for a descriptor that this process was started with, by its number. It stays
+    /// open; this is a duplicate.
+    ///
+    /// # Errors
+    ///
+    /// Those of `from_fd`; EBADF if no such descriptor is open.
+    pub fn inherited(number: u32) -> io::Result<Self> {
+        Self::from_fd(sys::duplicate(number)?)
+    }
+
     /// A descriptor that reads and writes one packet at a time and need not be a TUN: a datagram or sequential-packet
     /// socket, or what a VPN framework hands over. With [`Offload::Kernel`] each packet has the ten bytes of a
     /// virtio-net header before it. The descriptor becomes non-blocking.

@@ -4,12 +4,46 @@
 //! In: an option's text.
 //! Out: a number in its unit, exactly; or what is wrong, in half a sentence that clap completes.
 
+use clap::ValueEnum;
+use tidegate_lab::capture::Reasons;
 use tidegate_lab::link::Queue;
 use tidegate_lab::rng::Ppm;
 use tidegate_proto::time::Duration;
 
+/// A rate in bits per second; without limit if there is no number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rate(pub(crate) Option<u64>);
+
+impl Rate {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        rate(text).map(Rate)
+    }
+}
+
+/// Which frames of a capture get a comment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub(crate) enum Which {
+    /// Every one
+    All,
+    /// All but plain data and plain acknowledgements
+    #[default]
+    Unusual,
+    /// None
+    None,
+}
+
+impl From<Which> for Reasons {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::All => Reasons::All,
+            Which::Unusual => Reasons::Unusual,
+            Which::None => Reasons::None,
+        }
+    }
+}
+
 /// Bytes: `65536`, `64K`, `1M`, `1G`, `64KB`, `64KiB`; 1K is 1,024.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let shift = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 0,
@@ -22,7 +56,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// A share of frames: `1%` or `0.01`. A bare number from 1 up is ambiguous, and refused.
-pub(super) fn probability(text: &str) -> Result<Ppm, String> {
+pub(crate) fn probability(text: &str) -> Result<Ppm, String> {
     let example = "expected a share of frames, such as 1% or 0.01";
     let (percent, per_one) = match text.strip_suffix('%') {
         Some(number) => (decimal(number.trim(), 10_000).ok_or(example)?, false),
@@ -45,7 +79,7 @@ pub(super) fn probability(text: &str) -> Result<Ppm, String> {
 }
 
 /// A time: `70us`, `1.5ms`, `2s`, `500ns`; `0`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -61,7 +95,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Bits per second: `1G`, `100mbit`, `64kbit`, `1000000`; here k is 1,000. `unlimited` is a rate, too.
-pub(super) fn rate(text: &str) -> Result<Option<u64>, String> {
+pub(crate) fn rate(text: &str) -> Result<Option<u64>, String> {
     let example = "expected bits per second, such as 100mbit, 1G or unlimited";
     if text.eq_ignore_ascii_case("unlimited") {
         return Ok(None);
@@ -83,7 +117,7 @@ pub(super) fn rate(text: &str) -> Result<Option<u64>, String> {
 }
 
 /// What may wait in front of the link: `256K` in bytes, `100p` in packets, `unlimited`.
-pub(super) fn queue(text: &str) -> Result<Queue, String> {
+pub(crate) fn queue(text: &str) -> Result<Queue, String> {
     let example = "expected bytes or packets, such as 256K, 100p or unlimited";
     if text.eq_ignore_ascii_case("unlimited") {
         return Ok(Queue::Unlimited);

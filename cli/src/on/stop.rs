@@ -1,0 +1,70 @@
+//! Ctrl-C: the first asks for an end in order, the second does not wait for it.
+//!
+//! Sections: RFC 9293 3.10.4 (CLOSE), 3.10.5 (ABORT).
+//! In: SIGINT and SIGTERM.
+//! Out: a future that ends with the first; connections that are closed, or reset.
+
+use std::io;
+use std::time::Duration;
+
+use tidegate::Host;
+use tidegate::dev::CaptureStatus;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Who wants an end.
+pub(crate) struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// Listens for both signals from now on, within a runtime.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Stop { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// The next signal.
+    pub(crate) async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Waits until every connection that was closed has been closed by both sides, but for TIME-WAIT: a program that ends
+/// needs none. A signal, or `patience` at an end, resets what is left.
+pub(crate) async fn finish(host: &Host, stop: &mut Stop, patience: Duration) {
+    let closed = async {
+        while host.driver().call(|sockets, _| sockets.stack().connections().next().is_some()) {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        () = closed => {}
+        () = stop.asked() => abort(host),
+        () = tokio::time::sleep(patience) => abort(host),
+    }
+}
+
+/// Resets every connection.
+pub(crate) fn abort(host: &Host) {
+    host.driver().call(|sockets, now| {
+        let stack = sockets.stack_mut();
+        let all: Vec<_> = stack.connections().map(|(id, _)| id).collect();
+        for id in all {
+            // Who has gone in the meantime needs no reset.
+            let _ = stack.abort(id, now);
+        }
+    });
+}
+
+/// Says so if a capture is not whole.
+pub(crate) fn report(capture: Option<&CaptureStatus>) {
+    if let Some(failure) = capture.and_then(CaptureStatus::failure) {
+        eprintln!("tidegate: the capture ends early: {}", super::plain(&failure));
+    }
+}
+
+/// How often to look whether the last connection has gone: only while a program ends.
+const LOOK: Duration = Duration::from_millis(5);
