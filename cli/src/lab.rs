@@ -77,7 +77,7 @@ pub(crate) struct Args {
     /// IPv6 instead of IPv4
     #[arg(long, help_heading = HOSTS)]
     ipv6: bool,
-    /// The congestion controller: reno
+    /// The congestion controller: reno, cubic or bbr
     #[arg(long, value_name = "NAME", help_heading = HOSTS)]
     cc: Option<String>,
     /// A setting of both hosts by the kernel's name, such as tcp_sack=0; may be repeated

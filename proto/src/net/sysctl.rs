@@ -142,7 +142,7 @@ pub const SYSCTLS: &[Sysctl] = &[
     },
     Sysctl {
         name: "tcp_congestion_control",
-        expects: "the name of a congestion controller: reno or cubic",
+        expects: "the name of a congestion controller: reno, cubic or bbr",
         about: "congestion control of new connections",
         set: |config, value| set(&mut config.tcp.congestion, CcKind::from_name(value)),
     },
@@ -228,6 +228,18 @@ pub const SYSCTLS: &[Sysctl] = &[
             let all = [MtuProbing::Off, MtuProbing::OnBlackHole, MtuProbing::Always];
             set(&mut config.tcp.mtu_probing, number::<usize>(value, 0, 2).and_then(|n| all.get(n).copied()))
         },
+    },
+    Sysctl {
+        name: "tcp_pacing_ca_ratio",
+        expects: "1 to 1000",
+        about: "percent of a window per round trip that bursts leave at in congestion avoidance",
+        set: |config, value| set(&mut config.tcp.pacing_ca_ratio, number(value, 1, 1000)),
+    },
+    Sysctl {
+        name: "tcp_pacing_ss_ratio",
+        expects: "1 to 1000",
+        about: "percent of a window per round trip that bursts leave at in slow start",
+        set: |config, value| set(&mut config.tcp.pacing_ss_ratio, number(value, 1, 1000)),
     },
     Sysctl {
         name: "tcp_probe_interval",

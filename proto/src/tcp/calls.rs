@@ -154,6 +154,7 @@ impl Connection {
         let room = len.min(c.writable(snd));
         snd.blocked = room < len;
         if room > 0 {
+            snd.check_app_limited();
             snd.start_lagging(now);
             put(&mut snd.queue, room);
             snd.on_written();

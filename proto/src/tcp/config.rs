@@ -89,6 +89,14 @@ pub struct Config {
     pub congestion: CcKind,
     /// What ends CUBIC's first slow start before a loss does: HyStart++ (RFC 9406), or classic HyStart as in Linux.
     pub hystart: HyStartKind,
+    /// Whether bursts leave one after the other at the rate of the window, with controllers that have no rate of their own.
+    pub pacing: bool,
+    /// `tcp_pacing_ss_ratio`: hundredths of a window per round trip that slow start is paced at.
+    pub pacing_ss_ratio: u32,
+    /// `tcp_pacing_ca_ratio`: the same in congestion avoidance.
+    pub pacing_ca_ratio: u32,
+    /// SO_MAX_PACING_RATE: never faster than so many bytes per second.
+    pub max_pacing_rate: Option<u64>,
     /// `tcp_slow_start_after_idle`, RFC 5681 4.1.
     pub slow_start_after_idle: bool,
     /// The least time between two challenge ACKs of one connection, RFC 5961 7 (`tcp_invalid_ratelimit`).
@@ -147,6 +155,10 @@ impl Default for Config {
             initial_window: 10,
             congestion: CcKind::default(),
             hystart: HyStartKind::default(),
+            pacing: true,
+            pacing_ss_ratio: 200,
+            pacing_ca_ratio: 120,
+            max_pacing_rate: None,
             slow_start_after_idle: true,
             challenge_ack_interval: Duration::from_millis(500),
             mtu_probing: MtuProbing::default(),

@@ -5,9 +5,12 @@
 //! In: bursts as they are sent, acknowledgements, and what is held lost.
 //! Out: segments in the network (`pipe`), what to send again, and what was delivered.
 
+use alloc::vec::Vec;
+
 use super::RetransmitCause;
+use super::rate::{Lost, Rate, RateSample, RateSampler, Sent};
 use super::runs::{Place, Runs};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::Pos;
 
 /// A burst of segments that were sent together and share one fate so far. Split at a segment's border when they no
@@ -20,6 +23,8 @@ pub(super) struct Run {
     pub(super) end: Pos,
     /// When it was last sent.
     pub(super) sent: Instant,
+    /// What was known of the path's rate then.
+    pub(super) tx: Sent,
     /// How many segments it is.
     pub(super) segments: u32,
     /// Payload bytes of each segment; the last may have fewer. Of joined runs, the largest.
@@ -52,7 +57,8 @@ impl Run {
     /// A burst that goes out for the first time: `[start, end)` in segments of `size`, a FIN at the end or not.
     pub(super) fn new(start: Pos, end: Pos, size: u16, fin: bool, sent: Instant) -> Self {
         let size = size.max(1);
-        let mut run = Run { start, end, sent, segments: 0, size, fin, retransmits: 0, mark: Mark::Sent, why: UNTOLD };
+        let (tx, mark, why) = (Sent::default(), Mark::Sent, UNTOLD);
+        let mut run = Run { start, end, sent, tx, segments: 0, size, fin, retransmits: 0, mark, why };
         run.recount();
         run
     }
@@ -125,6 +131,8 @@ pub struct Delivery {
     pub latest_resent: Option<Latest>,
     /// Where the lowest segment newly delivered that was sent only once starts.
     pub lowest: Option<Pos>,
+    /// When the one that was sent last was, and what it remembers of the path's rate.
+    pub newest_tx: Option<(Instant, Sent)>,
 }
 
 /// The most recently sent segment that an acknowledgement covers (RFC 8985 6.2, step 2).
@@ -140,6 +148,9 @@ impl Delivery {
     /// `run` or a part of it has arrived.
     fn count(&mut self, run: &Run) {
         self.delivered += run.segments;
+        if self.newest_tx.is_none_or(|(newest, _)| newest <= run.sent) {
+            self.newest_tx = Some((run.sent, run.tx));
+        }
         let latest = Some(Latest { sent: run.sent, end: run.end });
         if run.retransmits > 0 {
             self.latest_resent = self.latest_resent.max(latest);
@@ -186,12 +197,17 @@ pub(super) struct InFlight {
     lost_from: Pos,
     /// Behind the last position that was SACKed since something was.
     highest_sacked: Option<Pos>,
+    /// What all of it tells of the path's rate.
+    rate: RateSampler,
+    /// What was held lost since the controller was last told.
+    losses: Vec<Lost>,
 }
 
 impl InFlight {
     /// A burst goes out for the first time.
-    pub(super) fn push(&mut self, run: Run) {
+    pub(super) fn push(&mut self, mut run: Run) {
         debug_assert!(self.runs.back().is_none_or(|last| last.end == run.start), "runs leave no gap");
+        run.tx = self.rate.on_sent(run.segments, self.pipe(), run.sent);
         self.segments += run.segments;
         self.runs.push_back(run);
     }
@@ -275,6 +291,7 @@ impl InFlight {
         for run in self.runs.iter_mut() {
             if matches!(run.mark, Mark::Sent | Mark::Resent) && lost(run) {
                 self.resent -= if run.mark == Mark::Resent { run.segments } else { 0 };
+                self.losses.push(self.rate.on_lost(run.segments, &run.tx));
                 run.mark = Mark::Lost;
                 run.why = why;
                 self.lost += run.segments;
@@ -300,6 +317,7 @@ impl InFlight {
             if matches!(run.mark, Mark::Sent | Mark::Resent) && run.sent == sent {
                 let (segments, from) = (run.segments, run.start);
                 let resent = run.mark == Mark::Resent;
+                self.losses.push(self.rate.on_lost(segments, &run.tx));
                 run.mark = Mark::Lost;
                 run.why = why;
                 self.resent -= if resent { segments } else { 0 };
@@ -320,6 +338,7 @@ impl InFlight {
             return false;
         }
         let place = self.cut(place, 0, 1);
+        self.losses.push(self.rate.on_lost(1, &head.tx));
         self.set_mark(place, Mark::Lost);
         if let Some(head) = self.runs.get_mut(place) {
             head.why = why;
@@ -361,9 +380,11 @@ impl InFlight {
         if self.runs.get(place).is_some_and(|run| run.mark == Mark::Lost) {
             self.set_mark(place, Mark::Resent);
         }
+        let pipe = self.pipe().saturating_sub(segments);
         let Some(run) = self.runs.get_mut(place) else { return };
         run.retransmits = run.retransmits.saturating_add(1);
         run.sent = now;
+        run.tx = self.rate.on_sent(segments, pipe, now);
     }
 
     /// The lost run that starts at `start` falls in two at `at`, wherever that is: the peer's window ends there, so
@@ -420,10 +441,42 @@ impl InFlight {
         let Some(run) = self.runs.get(place) else { return };
         let before = run.whole_before(start);
         let place = self.cut(place, before, before + 1);
+        let pipe = self.pipe();
         if let Some(run) = self.runs.get_mut(place) {
             run.retransmits = run.retransmits.saturating_add(1);
             run.sent = now;
+            run.tx = self.rate.on_sent(1, pipe, now);
         }
+    }
+
+    /// What an acknowledgement that delivered this tells of the path's rate. Once per acknowledgement.
+    pub(super) fn take_rate_sample(&mut self, told: &Delivery, min_rtt: Option<Duration>, now: Instant) -> RateSample {
+        self.rate.on_delivered(told.delivered, told.newest_tx, min_rtt, now)
+    }
+
+    /// There was room to send, and nothing to send.
+    pub(super) fn mark_app_limited(&mut self) {
+        self.rate.mark_app_limited(self.pipe());
+    }
+
+    /// What was held lost since this was last called.
+    pub(super) fn take_losses(&mut self) -> impl Iterator<Item = Lost> + '_ {
+        self.losses.drain(..)
+    }
+
+    /// Segments of data delivered in all.
+    pub(super) fn delivered(&self) -> u64 {
+        self.rate.delivered()
+    }
+
+    /// The last rate that the path has shown, and whether the application limited it.
+    pub(super) fn delivery_rate(&self) -> Option<(Rate, bool)> {
+        self.rate.delivery_rate()
+    }
+
+    /// True while the sender starts after a gap that the application left.
+    pub(super) fn is_app_limited(&self) -> bool {
+        self.rate.is_app_limited()
     }
 
     /// The oldest run.

@@ -301,6 +301,7 @@ impl Live {
         }
         let had_room = c.has_room(snd);
         let cwnd_limited = snd.congestion_room() == 0;
+        snd.check_app_limited();
         let extent = Extent { una, nxt: snd.nxt, ack: seg.ack, max_wnd: snd.max_wnd };
         let report = if seg.sack.is_empty() { Report::default() } else { Report::new(&seg.sack, snd.space, extent) };
         let mut delivery = Delivery::default();
@@ -337,7 +338,10 @@ impl Live {
             snd.rtt.on_spurious_timeout();
             snd.retries = 0;
         }
-        if !sack.is_probing_timeout() && outcome.may_grow {
+        let may_grow = !sack.is_probing_timeout() && outcome.may_grow;
+        let rate = snd.inflight.take_rate_sample(&delivery, ack.min_rtt, now);
+        snd.tell_losses(now);
+        if may_grow || snd.cc.is_model_based() {
             let sample = Sample {
                 acked: delivery.delivered,
                 delivered: delivery.delivered,
@@ -348,9 +352,15 @@ impl Live {
                 nxt: snd.nxt,
                 rtt,
                 srtt: ack.srtt.unwrap_or_default(),
+                pipe: snd.inflight.pipe(),
+                mss: u32::from(snd.mss),
+                rate,
                 now,
             };
             snd.cc.on_ack(&sample);
+            if snd.cc.discounts_samples() {
+                snd.inflight.mark_app_limited();
+            }
         }
         if advances {
             //= 6298#5.2
@@ -404,6 +414,7 @@ impl Live {
         let (una, in_flight) = (self.snd.una, self.snd.inflight.segments());
         let had_room = c.has_room(&self.snd);
         let cwnd_limited = self.snd.congestion_room() == 0;
+        self.snd.check_app_limited();
         let mut delivery = Delivery::default();
         self.snd.advance(seg.ack, &mut delivery, now);
         c.stats.bytes_acked += seg.ack.min(self.snd.queue.end()).since(una.max(Pos::FIRST));
@@ -419,6 +430,9 @@ impl Live {
             nxt: self.snd.nxt,
             rtt,
             srtt: self.snd.rtt.srtt().unwrap_or_default(),
+            pipe: self.snd.pipe(),
+            mss: u32::from(self.snd.mss),
+            rate: self.snd.inflight.take_rate_sample(&delivery, self.snd.rtt.min_rtt(), now),
             now,
         };
         //= 6298#5.2

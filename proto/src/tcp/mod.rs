@@ -19,6 +19,7 @@ mod input;
 mod keepalive;
 pub(crate) mod open;
 mod output;
+mod pacing;
 pub mod paws;
 mod payload;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod pmtu;
 pub mod prr;
 mod rack;
 pub mod ranges;
+pub mod rate;
 mod rcv;
 pub mod recovery;
 pub mod recvq;

@@ -129,7 +129,8 @@ impl Live {
         let run = self.snd.inflight.first_lost()?;
         self.snd.inflight.split_lost(run.start, self.snd.edge());
         let run = self.snd.inflight.first_lost().filter(|run| run.end <= self.snd.edge())?;
-        let burst = u32::try_from(limit.burst / usize::from(run.size)).unwrap_or(u32::MAX).max(1);
+        let paced = if self.snd.repair_now { Some(0) } else { self.snd.paced_burst(&c.cfg, limit.burst, now) };
+        let burst = u32::try_from(paced? / usize::from(run.size)).unwrap_or(u32::MAX).max(1);
         let mut segments = run.segments.min(room).min(burst);
         if run.start < self.snd.una {
             // What is left of a segment of which the peer has acknowledged a part.
@@ -140,6 +141,7 @@ impl Live {
         let data = end.since(start) - u64::from(fin);
         let payload = self.snd.queue.payload(start, usize::try_from(data).expect("a run is no longer than a burst"));
         self.snd.inflight.on_retransmit(run.start, segments, now);
+        self.snd.on_paced(&c.cfg, data, now);
         if run.start <= self.snd.una && self.snd.sack.is_some() {
             // Like Linux: the first segment gets a timeout's time for its answer, however late it goes again.
             c.timers.cancel(Timer::Retransmission);
@@ -217,7 +219,8 @@ impl Live {
             return Some(probe);
         }
         let size = self.segment_size(c);
-        let Allowance::Send(len) = self.snd.allowance(&c.cfg, u64::from(size), limit.burst as u64) else { return None };
+        let burst = self.snd.paced_burst(&c.cfg, limit.burst, now)?;
+        let Allowance::Send(len) = self.snd.allowance(&c.cfg, u64::from(size), burst as u64) else { return None };
         let start = self.snd.nxt;
         let had_room = c.has_room(&self.snd);
         let payload = self.snd.queue.payload(start, usize::try_from(len).expect("a burst fits in memory"));
@@ -231,6 +234,7 @@ impl Live {
             // The probe asks after what was sent last.
             c.timers.cancel(Timer::TailLossProbe);
         }
+        self.snd.on_paced(&c.cfg, len, now);
         self.snd.on_new_data_sent(end, len % u64::from(size) != 0, now);
         if len >= u64::from(size) {
             self.snd.pmtu.on_sent(end, size);
@@ -392,7 +396,9 @@ impl Live {
         if self.snd.is_outstanding() || !self.snd.has_unsent() {
             return;
         }
-        self.snd.cc.on_restart(now);
+        if self.snd.inflight.is_app_limited() || !self.snd.cc.is_model_based() {
+            self.snd.cc.on_restart(now);
+        }
         //= 5681#4.1
         let idle = now.since(self.snd.last_sent);
         let rto = self.snd.rtt.rto();

@@ -38,10 +38,10 @@ pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// Settings without timestamps and SACK, and with Reno: plain RFC 9293, easy to read.
+/// Settings without timestamps and SACK, and with Reno, not paced: plain RFC 9293, easy to read.
 pub(super) fn plain() -> Config {
     let congestion = CcKind::Reno;
-    Config { timestamps: false, sack: false, window_scaling: false, congestion, ..Config::default() }
+    Config { timestamps: false, sack: false, window_scaling: false, congestion, pacing: false, ..Config::default() }
 }
 
 pub(super) fn key() -> FourTuple {

@@ -38,6 +38,7 @@ impl Connection {
                 live.snd.hurry = live.snd.queue.end();
                 Ok(())
             }
+            (Shape::Live(_), Timer::Pacing) => Ok(()),
             (Shape::Live(_), Timer::FinWait2) => Err(CloseReason::TimedOut),
             (Shape::Live(_), Timer::TimeWait) => Ok(()),
         };
@@ -135,8 +136,10 @@ impl SendHalf {
 impl Live {
     /// Arms what has to be armed and disarms the rest. Called at the end of everything that can change the answer.
     pub(super) fn arm_timers(&mut self, c: &mut Common, now: Instant) {
+        self.snd.tell_losses(now);
         self.arm_retransmission(c, now);
         self.arm_probe(c, now);
+        self.arm_pacing(c, now);
         let lagging = self.snd.is_outstanding() || self.snd.has_unsent();
         match c.cfg.user_timeout {
             Some(timeout) if lagging => c.timers.set(Timer::UserTimeout, self.snd.progress + timeout),
@@ -174,6 +177,20 @@ impl Live {
                 c.timers.set_if_unarmed(Timer::TailLossProbe, (now + timeout).min(expiry));
             }
             _ => c.timers.cancel(Timer::TailLossProbe),
+        }
+    }
+
+    /// What may go but for its time wakes us when that comes.
+    fn arm_pacing(&self, c: &mut Common, now: Instant) {
+        let snd = &self.snd;
+        let waits = !snd.pacer.is_open(now)
+            && snd.syn_acked()
+            && snd.congestion_room() > 0
+            && (snd.inflight.lost() > 0 || (snd.has_unsent() && snd.nxt < snd.edge()));
+        if waits && snd.pacing_rate(&c.cfg).is_some() {
+            c.timers.set(Timer::Pacing, snd.pacer.opens_at());
+        } else {
+            c.timers.cancel(Timer::Pacing);
         }
     }
 

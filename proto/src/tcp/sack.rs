@@ -287,6 +287,8 @@ impl SackRecovery {
         }
         if self.phase == Phase::Recovery {
             cc.on_recovery_exit(inflight.segments());
+        } else {
+            cc.on_repaired();
         }
         self.rack.on_recovery_exit();
         self.phase = Phase::Open;
@@ -309,6 +311,7 @@ impl SackRecovery {
             return true;
         }
         if complete {
+            cc.on_repaired();
             self.frto = Frto::Off;
             self.phase = Phase::Open;
             self.rack.on_recovery_exit();

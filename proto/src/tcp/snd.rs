@@ -9,6 +9,7 @@ use alloc::collections::VecDeque;
 
 use super::cc::{Cc, Sample};
 use super::inflight::{Delivery, InFlight};
+use super::pacing::Pacer;
 use super::pmtu::{Claim, Judgement, PathMtu};
 use super::recovery::{DupAck, NewAck, Recovery};
 use super::rtt::Rtt;
@@ -56,6 +57,8 @@ pub(super) struct SendHalf {
     pub(super) rtt: Rtt,
     /// The congestion window.
     pub(super) cc: Cc,
+    /// When the next burst may leave.
+    pub(super) pacer: Pacer,
     /// Duplicate acknowledgements and fast recovery.
     pub(super) recovery: Recovery,
     /// The same with SACK, if both sides permit it.
@@ -120,6 +123,7 @@ impl SendHalf {
             more: false,
             rtt: Rtt::new(cfg.rto_initial, cfg.rto_min, cfg.rto_max),
             cc: Cc::new(cfg, cfg.initial_window),
+            pacer: Pacer::default(),
             recovery: Recovery::default(),
             sack: None,
             tail_probe_due: false,
@@ -287,8 +291,12 @@ impl SendHalf {
 
     /// The congestion window: the controller's, but PRR's while losses are repaired.
     pub(super) fn cwnd(&self) -> u32 {
-        let repairing =
-            self.sack.as_ref().filter(|_| !self.cc.is_constant()).and_then(|sack| sack.cwnd()).map(|cwnd| cwnd.max(1));
+        let repairing = self
+            .sack
+            .as_ref()
+            .filter(|_| !self.cc.is_constant() && !self.cc.is_model_based())
+            .and_then(|sack| sack.cwnd())
+            .map(|cwnd| cwnd.max(1));
         repairing.unwrap_or_else(|| self.cc.cwnd())
     }
 
@@ -302,16 +310,51 @@ impl SendHalf {
 
     /// An acknowledgement of new data, for recovery and congestion control. True if the retransmission timer starts anew.
     pub(super) fn on_ack_of_data(&mut self, sample: &Sample) -> bool {
-        match self.recovery.on_ack(self.una, sample.acked) {
-            NewAck::Ordinary => self.cc.on_ack(sample),
-            NewAck::Within => {}
-            NewAck::Full => self.cc.on_recovery_exit(self.inflight.segments()),
+        let after_timeout = self.recovery.is_after_timeout();
+        let news = self.recovery.on_ack(self.una, sample.acked);
+        if after_timeout && !self.recovery.is_after_timeout() {
+            self.cc.on_repaired();
+        }
+        if news == NewAck::Full {
+            self.cc.on_recovery_exit(self.inflight.segments());
+        }
+        if news == NewAck::Ordinary || self.cc.is_model_based() {
+            self.cc.on_ack(sample);
+            if self.cc.discounts_samples() {
+                self.inflight.mark_app_limited();
+            }
+        }
+        match news {
+            NewAck::Ordinary | NewAck::Within | NewAck::Full => {}
             NewAck::Partial { first } => {
                 self.repair_head(RetransmitCause::PartialAck);
                 return first;
             }
         }
         true
+    }
+
+    /// Segments in the network.
+    pub(super) fn pipe(&self) -> u32 {
+        match &self.sack {
+            Some(_) => self.inflight.pipe(),
+            None => self.recovery.pipe(self.inflight.segments(), self.inflight.lost()),
+        }
+    }
+
+    /// Tells the controller of what was held lost.
+    pub(super) fn tell_losses(&mut self, now: Instant) {
+        for lost in self.inflight.take_losses() {
+            self.cc.on_lost(&lost, now);
+        }
+    }
+
+    /// More is about to be sent, or acknowledged: was there room before, and nothing to send?
+    pub(super) fn check_app_limited(&mut self) {
+        //= bbr#4.1.2.4
+        if !self.has_unsent() && self.inflight.lost() == 0 && self.congestion_room() > 0 {
+            self.inflight.mark_app_limited();
+        }
     }
 
     /// A duplicate acknowledgement, by the definition of RFC 5681 2.

@@ -18,13 +18,14 @@ pub enum Timer {
     KeepAlive,
     UserTimeout,
     Cork,
+    Pacing,
     FinWait2,
     TimeWait,
 }
 
 impl Timer {
     /// Every timer, in the order in which those that are due at the same instant run.
-    pub const ALL: [Timer; 10] = [
+    pub const ALL: [Timer; 11] = [
         Timer::TailLossProbe,
         Timer::Reordering,
         Timer::Retransmission,
@@ -33,6 +34,7 @@ impl Timer {
         Timer::KeepAlive,
         Timer::UserTimeout,
         Timer::Cork,
+        Timer::Pacing,
         Timer::FinWait2,
         Timer::TimeWait,
     ];

@@ -4,12 +4,14 @@
 //! In: what each acknowledgement delivered, and what was lost.
 //! Out: cwnd and ssthresh, in segments.
 
+mod bbr;
 mod cubic;
 mod fixed;
 mod hystart;
 mod reno;
 mod window;
 
+pub use bbr::Bbr;
 pub use cubic::Cubic;
 pub use fixed::Fixed;
 pub use hystart::HyStartKind;
@@ -18,6 +20,7 @@ pub use reno::Reno;
 use alloc::boxed::Box;
 
 use super::Config;
+use super::rate::{Lost, Rate, RateSample};
 use crate::time::{Duration, Instant};
 use crate::wire::Pos;
 use window::Window;
@@ -31,6 +34,8 @@ pub enum CcKind {
     /// RFC 9438.
     #[default]
     Cubic,
+    /// draft-ietf-ccwg-bbr.
+    Bbr,
     /// A window of so many segments, whatever happens: only for simulations that want to see loss repair without
     /// congestion control. No name reaches it, so neither does `tcp_congestion_control` nor `TCP_CONGESTION`.
     Fixed(u32),
@@ -38,13 +43,14 @@ pub enum CcKind {
 
 impl CcKind {
     /// Those that have a name a user may choose.
-    pub const NAMED: [CcKind; 2] = [CcKind::Reno, CcKind::Cubic];
+    pub const NAMED: [CcKind; 3] = [CcKind::Reno, CcKind::Cubic, CcKind::Bbr];
 
     /// The kernel's name.
     pub const fn name(self) -> &'static str {
         match self {
             CcKind::Reno => "reno",
             CcKind::Cubic => "cubic",
+            CcKind::Bbr => "bbr",
             CcKind::Fixed(_) => "fixed",
         }
     }
@@ -77,6 +83,12 @@ pub struct Sample {
     pub rtt: Option<Duration>,
     /// SRTT; zero before the first measurement.
     pub srtt: Duration,
+    /// Segments in the network after it.
+    pub pipe: u32,
+    /// Payload bytes of a full segment.
+    pub mss: u32,
+    /// What it tells of the path's rate.
+    pub rate: RateSample,
     /// When it arrived.
     pub now: Instant,
 }
@@ -88,6 +100,8 @@ pub enum Cc {
     Reno(Reno),
     /// RFC 9438.
     Cubic(Box<Cubic>),
+    /// draft-ietf-ccwg-bbr.
+    Bbr(Box<Bbr>),
     /// No control at all.
     Fixed(Fixed),
 }
@@ -107,7 +121,8 @@ impl Cc {
     fn with(cfg: &Config, window: Window) -> Self {
         match cfg.congestion {
             CcKind::Reno => Cc::Reno(Reno::new(window)),
-            CcKind::Cubic => Cc::Cubic(Box::new(Cubic::new(window, cfg.hystart, false))),
+            CcKind::Cubic => Cc::Cubic(Box::new(Cubic::new(window, cfg.hystart, cfg.pacing))),
+            CcKind::Bbr => Cc::Bbr(Box::new(Bbr::new(window.cwnd(), cfg.initial_window))),
             CcKind::Fixed(cwnd) => Cc::Fixed(Fixed::new(cwnd)),
         }
     }
@@ -117,6 +132,7 @@ impl Cc {
         match self {
             Cc::Reno(reno) => reno.window.cwnd(),
             Cc::Cubic(cubic) => cubic.window.cwnd(),
+            Cc::Bbr(bbr) => bbr.cwnd(),
             Cc::Fixed(fixed) => fixed.cwnd,
         }
     }
@@ -131,8 +147,26 @@ impl Cc {
         match self {
             Cc::Reno(reno) => reno.window.ssthresh(),
             Cc::Cubic(cubic) => cubic.window.ssthresh(),
-            Cc::Fixed(_) => u32::MAX,
+            Cc::Bbr(_) | Cc::Fixed(_) => u32::MAX,
         }
+    }
+
+    /// The rate at which the controller itself wants to send, if it has a mind of its own about that.
+    pub fn pacing_rate(&self) -> Option<Rate> {
+        match self {
+            Cc::Bbr(bbr) => bbr.pacing_rate(),
+            Cc::Reno(_) | Cc::Cubic(_) | Cc::Fixed(_) => None,
+        }
+    }
+
+    /// True if it keeps a model of the path: it is told of every burst held lost, and of acknowledgements in recovery.
+    pub const fn is_model_based(&self) -> bool {
+        matches!(self, Cc::Bbr(_))
+    }
+
+    /// True while it sends less than the path would carry on purpose, so that samples show nothing of the path.
+    pub fn discounts_samples(&self) -> bool {
+        matches!(self, Cc::Bbr(bbr) if bbr.discounts_samples())
     }
 
     /// True while the window still grows exponentially.
@@ -140,13 +174,21 @@ impl Cc {
         self.cwnd() < self.ssthresh()
     }
 
-    /// New data was acknowledged, and this is not fast recovery.
+    /// A burst is held lost.
+    pub fn on_lost(&mut self, lost: &Lost, now: Instant) {
+        if let Cc::Bbr(bbr) = self {
+            bbr.on_lost(lost, now);
+        }
+    }
+
+    /// New data was acknowledged, and this is not fast recovery; or it is, and the controller is model-based.
     pub fn on_ack(&mut self, sample: &Sample) {
         let may_grow = self.may_grow(sample);
         match self {
             Cc::Reno(reno) if may_grow => reno.on_ack(sample),
             Cc::Cubic(cubic) if may_grow => cubic.on_ack(sample),
             Cc::Cubic(cubic) => cubic.on_idle_ack(sample.now),
+            Cc::Bbr(bbr) => bbr.on_ack(sample),
             Cc::Reno(_) | Cc::Fixed(_) => {}
         }
     }
@@ -156,6 +198,7 @@ impl Cc {
         match self {
             Cc::Reno(reno) => reno.on_loss(in_flight),
             Cc::Cubic(cubic) => cubic.on_loss(),
+            Cc::Bbr(bbr) => bbr.on_enter_recovery(),
             Cc::Fixed(_) => {}
         }
     }
@@ -165,6 +208,7 @@ impl Cc {
         match self {
             Cc::Reno(reno) => reno.on_timeout(in_flight),
             Cc::Cubic(cubic) => cubic.on_timeout(),
+            Cc::Bbr(bbr) => bbr.on_timeout(),
             Cc::Fixed(_) => {}
         }
     }
@@ -185,6 +229,7 @@ impl Cc {
         match self {
             Cc::Reno(reno) => reno.window.on_repaired(),
             Cc::Cubic(cubic) => cubic.on_repaired(),
+            Cc::Bbr(bbr) => bbr.on_repaired(),
             Cc::Fixed(_) => {}
         }
     }
@@ -194,6 +239,7 @@ impl Cc {
         match self {
             Cc::Reno(reno) => reno.undo(),
             Cc::Cubic(cubic) => cubic.undo(),
+            Cc::Bbr(bbr) => bbr.undo(),
             Cc::Fixed(_) => {}
         }
     }
@@ -207,8 +253,10 @@ impl Cc {
 
     /// Data is about to go out with nothing in flight: the time since the last acknowledgement was the application's.
     pub fn on_restart(&mut self, now: Instant) {
-        if let Cc::Cubic(cubic) = self {
-            cubic.on_restart(now);
+        match self {
+            Cc::Cubic(cubic) => cubic.on_restart(now),
+            Cc::Bbr(bbr) => bbr.on_restart(now),
+            Cc::Reno(_) | Cc::Fixed(_) => {}
         }
     }
 
@@ -235,7 +283,7 @@ impl Cc {
                 set(&mut cubic.window);
                 cubic.on_reset();
             }
-            Cc::Fixed(_) => {}
+            Cc::Bbr(_) | Cc::Fixed(_) => {}
         }
     }
 }
@@ -256,6 +304,9 @@ impl Sample {
             nxt: at,
             rtt: None,
             srtt: none,
+            pipe: cwnd.saturating_sub(1),
+            mss: 1460,
+            rate: RateSample::default(),
             now,
         }
     }

@@ -62,7 +62,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let congestion = CcKind::Reno;
-        let config = Config { max_segment: Some(1000), congestion, ..Config::default() };
+        let config = Config { max_segment: Some(1000), congestion, pacing: false, ..Config::default() };
         Setup { config, host: HostConfig::default(), syn: "mss 1000".to_owned(), window: 65_535 }
     }
 }
