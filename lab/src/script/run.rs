@@ -58,8 +58,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
+        let mut stack = StackConfig::default();
+        // Scripts are written for kernels whose interfaces have no pacing: what a window allows leaves at once.
+        stack.tcp.pacing = false;
         Settings {
-            stack: StackConfig::default(),
+            stack,
             ipv6: false,
             mapped: false,
             tolerance: Duration::from_millis(4),
