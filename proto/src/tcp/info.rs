@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::inflight::Mark;
 use super::open::advertised_mss;
+use super::rate::Rate;
 use super::snd::SendHalf;
 use super::state::{Live, Opening, Shape};
 use super::{Connection, State, Timer};
@@ -274,7 +275,7 @@ impl Connection {
             delivered: stats.delivered,
             pmtu: u32::from(self.config().mtu),
             advmss: advertised_mss(self.config(), &self.key()),
-            max_pacing_rate: u64::MAX,
+            max_pacing_rate: self.config().max_pacing_rate.unwrap_or(u64::MAX),
             // The kernel's until reordering was seen.
             reordering: 3,
             ..TcpInfo::default()
@@ -283,6 +284,9 @@ impl Connection {
             Shape::Opening(Opening { snd }) => info.describe_sending(snd, now),
             Shape::Live(Live { snd, rcv, scaling, .. }) => {
                 info.describe_sending(snd, now);
+                let in_bytes = |rate: Rate| rate.bytes_per_second(u64::from(snd.mss));
+                info.pacing_rate = snd.pacing_rate(self.config()).map_or(u64::MAX, in_bytes);
+                info.delivery_rate = snd.inflight.delivery_rate().map_or(0, |(rate, _)| in_bytes(rate));
                 info.rcv_nxt = rcv.nxt();
                 info.rcv_wnd = rcv.wnd();
                 info.rcv_mss = rcv.mss;
