@@ -4,6 +4,7 @@
 //! In: how much to send and to expect, in which pieces and how fast, and when to close.
 //! Out: the stream, every byte compared with what the peer must have written.
 
+use alloc::boxed::Box;
 use alloc::vec;
 use core::net::SocketAddr;
 
@@ -19,7 +20,7 @@ pub struct PumpConfig {
     /// How its connection comes about.
     pub open: Open,
     /// Settings of the connection, if not the host's.
-    pub tcp: Option<tcp::Config>,
+    pub tcp: Option<Box<tcp::Config>>,
     /// How many bytes it sends.
     pub send: u64,
     /// What it sends.
@@ -210,7 +211,7 @@ impl Pump {
             Open::Connect { local, remote, .. } => {
                 let socket = match self.config.tcp.clone() {
                     None => turn.stack.connect(Some(local), remote, turn.now)?,
-                    Some(tcp) => turn.stack.connect_with(Some(local), remote, tcp, turn.now)?,
+                    Some(tcp) => turn.stack.connect_with(Some(local), remote, *tcp, turn.now)?,
                 };
                 self.socket = Some(socket);
             }
@@ -218,7 +219,7 @@ impl Pump {
                 let listener = match (self.listener, self.config.tcp.clone()) {
                     (Some(listener), _) => listener,
                     (None, None) => turn.stack.listen(local, 1)?,
-                    (None, Some(tcp)) => turn.stack.listen_with(local, 1, tcp)?,
+                    (None, Some(tcp)) => turn.stack.listen_with(local, 1, *tcp)?,
                 };
                 self.listener = Some(listener);
                 self.socket = turn.stack.accept(listener, turn.now);

@@ -214,13 +214,6 @@ pub const SYSCTLS: &[Sysctl] = &[
         about: "TIME-WAIT records at the most",
         set: |config, value| set(&mut config.host.max_tw_buckets, number(value, 0, u64::from(u32::MAX))),
     },
-    // The kernel has no name for it: there the queueing discipline decides.
-    Sysctl {
-        name: "tcp_pacing",
-        expects: "0 or 1",
-        about: "bursts leave one after the other, at the rate of the window",
-        set: |config, value| set(&mut config.tcp.pacing, switch(value)),
-    },
     Sysctl {
         name: "tcp_mtu_probe_floor",
         expects: "bytes, 48 to 65535",
@@ -235,6 +228,13 @@ pub const SYSCTLS: &[Sysctl] = &[
             let all = [MtuProbing::Off, MtuProbing::OnBlackHole, MtuProbing::Always];
             set(&mut config.tcp.mtu_probing, number::<usize>(value, 0, 2).and_then(|n| all.get(n).copied()))
         },
+    },
+    // The kernel has no name for it: there the queueing discipline decides.
+    Sysctl {
+        name: "tcp_pacing",
+        expects: "0 or 1",
+        about: "bursts leave one after the other, at the rate of the window",
+        set: |config, value| set(&mut config.tcp.pacing, switch(value)),
     },
     Sysctl {
         name: "tcp_pacing_ca_ratio",
