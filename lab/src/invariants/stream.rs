@@ -73,6 +73,8 @@ fn is_same(before: &Tcb, now: &Tcb) -> bool {
     let timeless = |tcb: &Tcb| {
         let mut info = tcb.info.clone();
         info.busy_time = tidegate_proto::time::Duration::ZERO;
+        (info.last_data_sent, info.last_data_recv) = (info.busy_time, info.busy_time);
+        (info.last_ack_recv, info.total_rto_time) = (info.busy_time, info.busy_time);
         (info.rwnd_limited, info.sndbuf_limited, info.cwnd_limited) = (info.busy_time, info.busy_time, info.busy_time);
         info
     };
