@@ -250,3 +250,23 @@ fn calls_that_wait_return_at_their_time() {
         assert_eq!(reason, why, "{read}");
     }
 }
+
+/// Found by a script: what such a write left the stack to look at kept the run at one moment for ever.
+#[test]
+fn a_write_that_waits_goes_on_when_a_third_of_the_buffer_is_free() {
+    let script = |room: &str, end: &str| {
+        format!(
+            "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 setsockopt(3, SOL_SOCKET, SO_SNDBUF, [4000], 4) = 0\n\
+             +0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n+0 < S 0:0(0) win 65535 <mss 1000>\n\
+             +0 > S. 0:0(0) ack 1 <mss 1460>\n+.1 < . 1:1(0) ack 1 win 65535\n+0 accept(3, ..., ...) = 4\n\
+             +0...{end} write(4, ..., 9000) = 9000\n+0 > P. 1:8001(8000) ack 1\n+.1 < . 1:1(0) ack {room} win 65535\n\
+             +.05 < . 1:1(0) ack 8001 win 65535\n+0 > P. 8001:9001(1000) ack 1\n"
+        )
+    };
+    // 1000 of 8000 bytes are no reason to wake a writer, the rest is.
+    assert_eq!(verdict(&script("1001", "0.15")), Verdict::Pass);
+    let Verdict::Fail(place, why) = verdict(&script("1001", "0.1")) else { panic!("it waits longer") };
+    assert_eq!((place.line, why.as_str()), (9, "write still waits, expected that it has returned"));
+    let Verdict::Fail(place, why) = verdict(&script("4001", "0.15")) else { panic!("it goes on earlier") };
+    assert_eq!((place.line, why.as_str()), (9, "write has returned too early"));
+}

@@ -11,7 +11,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use tidegate_proto::socket::{Domain, Errno, Fd, Linger, MsgFlags, Opt, Shutdown, Sockets, Value};
+use tidegate_proto::socket::{Domain, Errno, Fd, Linger, MsgFlags, Opt, Ready, Shutdown, Sockets, Value};
 use tidegate_proto::tcp::TcpInfo;
 use tidegate_proto::time::{Duration, Instant};
 use tidegate_proto::wire::FourTuple;
@@ -51,6 +51,8 @@ struct Waiting {
 pub(super) struct Progress {
     /// Bytes that it has moved so far.
     moved: usize,
+    /// A write that found the send buffer full.
+    wants_room: bool,
     /// When it gives up waiting, if it does.
     pub(super) deadline: Option<Instant>,
     /// A close that lingers.
@@ -284,7 +286,6 @@ impl Calls {
 
     /// Makes the call; `None` if it would wait.
     fn attempt(&mut self, call: &Call, progress: &mut Progress, now: Instant) -> Result<Option<Given>, Stop> {
-        let moved = &mut progress.moved;
         let arguments = call.arguments.as_slice();
         let given = match (call.name.as_str(), arguments) {
             ("socket", [family, kind, protocol]) => self.socket(family, kind, protocol)?,
@@ -309,34 +310,48 @@ impl Calls {
                 given
             }
             ("read", [fd, buffer, len]) => {
-                return self.receive(fd, Into { buffer, lens: &[length(len)?] }, MsgFlags::NONE, moved, now);
+                return self.receive(
+                    fd,
+                    Into { buffer, lens: &[length(len)?] },
+                    MsgFlags::NONE,
+                    &mut progress.moved,
+                    now,
+                );
             }
             ("recv", [fd, buffer, len, flags]) | ("recvfrom", [fd, buffer, len, flags, Expr::Any, Expr::Any]) => {
                 let into = Into { buffer, lens: &[length(len)?] };
-                return self.receive(fd, into, message_flags(flags)?, moved, now);
+                return self.receive(fd, into, message_flags(flags)?, &mut progress.moved, now);
             }
             ("readv", [fd, Expr::List(parts), count]) => {
                 let lens = lengths(parts, count)?;
-                return self.receive(fd, Into { buffer: &Expr::Any, lens: &lens }, MsgFlags::NONE, moved, now);
+                return self.receive(
+                    fd,
+                    Into { buffer: &Expr::Any, lens: &lens },
+                    MsgFlags::NONE,
+                    &mut progress.moved,
+                    now,
+                );
             }
-            ("recvmsg", [fd, message, flags]) => return self.receive_message(fd, message, flags, moved, now),
-            ("write", [fd, data, len]) => return self.send(fd, &[(data, length(len)?)], MsgFlags::NONE, moved, now),
+            ("recvmsg", [fd, message, flags]) => {
+                return self.receive_message(fd, message, flags, &mut progress.moved, now);
+            }
+            ("write", [fd, data, len]) => return self.send(fd, &[(data, length(len)?)], MsgFlags::NONE, progress, now),
             ("send", [fd, data, len, flags]) => {
-                return self.send(fd, &[(data, length(len)?)], message_flags(flags)?, moved, now);
+                return self.send(fd, &[(data, length(len)?)], message_flags(flags)?, progress, now);
             }
             ("sendto", [fd, data, len, flags, _, _]) => {
                 // TCP knows where it sends to.
-                return self.send(fd, &[(data, length(len)?)], message_flags(flags)?, moved, now);
+                return self.send(fd, &[(data, length(len)?)], message_flags(flags)?, progress, now);
             }
             ("writev", [fd, Expr::List(parts), count]) => {
                 let lens = lengths(parts, count)?;
                 let parts: Vec<_> = lens.iter().map(|len| (&Expr::Any, *len)).collect();
-                return self.send(fd, &parts, MsgFlags::NONE, moved, now);
+                return self.send(fd, &parts, MsgFlags::NONE, progress, now);
             }
             ("sendmsg", [fd, Expr::MsgHdr { iov_len, iov, control: None, .. }, flags]) => {
                 let lens = lengths(iov, &Expr::Int(*iov_len))?;
                 let parts: Vec<_> = lens.iter().map(|len| (&Expr::Any, *len)).collect();
-                return self.send(fd, &parts, message_flags(flags)?, moved, now);
+                return self.send(fd, &parts, message_flags(flags)?, progress, now);
             }
             ("poll", [Expr::List(fds), _, timeout]) => return self.poll(fds, timeout, progress, now),
             ("epoll_create" | "epoll_create1", [_]) => Ok(0),
@@ -468,9 +483,14 @@ impl Calls {
         fd: &Expr,
         parts: &[(&Expr, usize)],
         flags: MsgFlags,
-        moved: &mut usize,
+        progress: &mut Progress,
         now: Instant,
     ) -> Result<Option<Given>, Stop> {
+        // Like Linux: a writer that waits is woken when a third of the buffer is free.
+        if progress.wants_room && !self.is_writable(fd)? {
+            return Ok(None);
+        }
+        let moved = &mut progress.moved;
         let mut data = Vec::new();
         for (text, len) in parts {
             let start = data.len();
@@ -483,6 +503,7 @@ impl Calls {
         let rest = data.get(*moved..).unwrap_or_default();
         let given = self.on(fd, |sockets, fd| sockets.send(fd, rest, flags, now))?;
         let may_wait = !flags.has(MsgFlags::DONTWAIT) && !self.is_nonblocking(fd)?;
+        progress.wants_room = may_wait;
         match given {
             Ok(n) if may_wait && *moved + n < len => {
                 *moved += n;
@@ -576,6 +597,12 @@ impl Calls {
 
     pub(super) fn is_nonblocking(&self, fd: &Expr) -> Result<bool, Stop> {
         Ok(self.fds.get(&number(fd)?).is_some_and(|(_, nonblocking)| *nonblocking))
+    }
+
+    /// True if a write would do something: take bytes, or fail.
+    fn is_writable(&mut self, fd: &Expr) -> Result<bool, Stop> {
+        let Some(&(fd, _)) = self.fds.get(&number(fd)?) else { return Ok(true) };
+        Ok(!(self.sockets.poll(fd) & (Ready::OUT | Ready::ALWAYS)).is_empty())
     }
 
     fn address(&self, addr: &Expr, default: SocketAddr) -> Result<SocketAddr, Stop> {

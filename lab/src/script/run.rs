@@ -421,18 +421,27 @@ impl Run {
     /// Takes what the stack sends, and lets a call that waits try again.
     fn settle(&mut self) -> Result<(), Stop> {
         loop {
-            while let Some(frame) = self.calls.sockets.poll_transmit(self.now) {
-                let (at, cause, note) = (self.now, frame.cause, frame.note);
-                for bytes in offload::split(&frame, Link::Ip, portable) {
-                    self.keep(bytes.clone(), Err((cause, note)));
-                    self.sent.push_back(Sent { at, bytes, cause });
-                }
-            }
+            self.drain();
             self.calls.take_wakes();
-            if self.calls.retry(self.tolerance, self.now)? == Outcome::Waits {
+            // A call may leave output behind and wait all the same: as long as there is some, the stack wants to be asked.
+            if self.calls.retry(self.tolerance, self.now)? == Outcome::Waits && !self.drain() {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes what the stack sends; true if there is something.
+    fn drain(&mut self) -> bool {
+        let mut any = false;
+        while let Some(frame) = self.calls.sockets.poll_transmit(self.now) {
+            any = true;
+            let (at, cause, note) = (self.now, frame.cause, frame.note);
+            for bytes in offload::split(&frame, Link::Ip, portable) {
+                self.keep(bytes.clone(), Err((cause, note)));
+                self.sent.push_back(Sent { at, bytes, cause });
+            }
+        }
+        any
     }
 
     fn keep(&mut self, bytes: Bytes, fate: Result<tcp::Verdict, (Cause, Option<Note>)>) {
