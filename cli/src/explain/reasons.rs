@@ -38,6 +38,7 @@ fn ack(why: AckCause) -> Option<&'static Sentence> {
         AckCause::Duplicate => &say::CAUSE_DUPLICATE,
         AckCause::ProbeAnswer => &say::CAUSE_PROBE_ANSWER,
         AckCause::TimeWait => &say::CAUSE_TIME_WAIT,
+        AckCause::NoMemory => &say::CAUSE_NO_MEMORY,
     })
 }
 

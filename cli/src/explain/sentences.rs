@@ -216,6 +216,7 @@ sentences! {
     CAUSE_OUT_OF_ORDER: "at once: something arrived out of order", "立即确认：有报文段失序到达";
     CAUSE_GAP_FILLED: "at once: a gap was filled", "立即确认：缺口被补上";
     CAUSE_WINDOW: "the window has opened", "窗口已打开";
+    CAUSE_NO_MEMORY: "its host has no memory left for this: it must come again", "主机内存不足，无法保存：须重新发送";
     CAUSE_DUPLICATE: "it had that already", "已经收到过";
     CAUSE_CHALLENGE: "says where it stands: {why}", "说明自己的位置：{why}";
     CAUSE_PROBE_ANSWER: "answers a probe", "应答探测";

@@ -32,8 +32,8 @@ impl Pair {
         let mut config = StackConfig::default();
         config.tcp.timestamps = false;
         config.tcp.nagle = false;
-        config.tcp.rcv_buf = u32::try_from(2 * BUFFER).expect("small");
-        config.tcp.snd_buf = u32::try_from(BUFFER).expect("small");
+        let buffer = u32::try_from(BUFFER).expect("small");
+        config.tcp = config.tcp.with_buffers(2 * buffer, buffer);
         config.host.tw_reuse = true;
         config.host.max_syn_backlog = 65_536;
         // Notes are for captures, which nobody takes here.

@@ -248,10 +248,10 @@ impl Side {
         Some(Offer { mss: theirs.mss, scale, sack: ours.sack && theirs.sack, timestamps })
     }
 
-    /// How far a right edge may lie before another that means the same: the window beside SYN is not scaled, and those of
-    /// a half-open record's other segments are its multiples.
+    /// How far a right edge may lie before another that means the same: a scaled window is a multiple of its unit, and
+    /// what it counts from is not (RFC 7323 2.4).
     pub fn rounding(&self) -> i64 {
-        let scale = self.agreed().and_then(|agreed| agreed.scale).filter(|_| self.acked <= 1);
+        let scale = self.agreed().and_then(|agreed| agreed.scale);
         (1 << scale.unwrap_or(0).min(14)) - 1
     }
 

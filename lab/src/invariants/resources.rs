@@ -26,9 +26,9 @@ pub(super) fn i_27_memory(scene: &Scene<'_>, view: &View) -> Finding {
         return Err(format!("the stack holds {} bytes, its connection {}", view.population.memory, info.memory));
     }
     let held = info.send_queue + info.recv_queue + info.ooo_queue;
-    let most =
-        usize::try_from(cfg.snd_buf).unwrap_or(usize::MAX) + usize::try_from(cfg.rcv_buf_max).unwrap_or(usize::MAX);
-    if info.memory < held || info.memory > most + SLACK || (held == 0 && info.memory > SLACK) {
+    let (snd, rcv) = (cfg.snd_buf.max(cfg.snd_buf_max), cfg.rcv_buf.max(cfg.rcv_buf_max));
+    let most = usize::try_from(snd).unwrap_or(usize::MAX).saturating_add(usize::try_from(rcv).unwrap_or(usize::MAX));
+    if info.memory < held || info.memory > most.saturating_add(SLACK) || (held == 0 && info.memory > SLACK) {
         return Err(format!("{} bytes are charged for {held}, the limit is {most}", info.memory));
     }
     Ok(())

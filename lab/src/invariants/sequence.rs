@@ -19,7 +19,8 @@ use super::{Finding, Scene, Sent, View};
 pub(super) fn i_05_una_nxt(scene: &Scene<'_>, view: &View) -> Finding {
     let Some(tcb) = view.live() else { return Ok(()) };
     let info = &tcb.info;
-    let most = i64::from(scene.me().setup.tcp.snd_buf) + 2;
+    let cfg = &scene.me().setup.tcp;
+    let most = i64::from(cfg.snd_buf.max(cfg.snd_buf_max)) + 2;
     if info.snd_nxt < info.snd_una || info.snd_nxt.0 - info.snd_una.0 > most {
         return Err(format!("SND.UNA {:?}, SND.NXT {:?}, send buffer {most}", info.snd_una, info.snd_nxt));
     }
@@ -99,7 +100,7 @@ pub(super) fn i_09_right_edge(scene: &Scene<'_>, sent: &Sent, placed: &Placed) -
 pub(super) fn i_09_edge_kept(scene: &Scene<'_>, view: &View) -> Finding {
     let inner = view.live().and_then(|tcb| tcb.inner.as_ref());
     match inner.map(|inner| inner.rcv_edge.0) {
-        Some(edge) if edge + scene.me().rounding() < scene.me().promised => {
+        Some(edge) if edge < scene.me().promised => {
             Err(format!("takes up to {edge}, and has promised {}", scene.me().promised))
         }
         _ => Ok(()),

@@ -46,7 +46,7 @@ impl Default for Settings {
         Settings {
             seed: 1,
             link: LinkConfig::default(),
-            stack: StackConfig::default(),
+            stack: StackConfig { tcp: article_tcp(), ..StackConfig::default() },
             mtu: 1500,
             ipv6: false,
             merge: Some(Duration::from_micros(50)),
@@ -55,6 +55,11 @@ impl Default for Settings {
             think: Duration::from_micros(240),
         }
     }
+}
+
+/// The article's hosts ran kernels whose largest receive buffer gives a window scale of 7.
+fn article_tcp() -> tcp::Config {
+    tcp::Config { rcv_buf_max: 6_291_456, ..tcp::Config::default() }
 }
 
 /// Two hosts on one link, and what runs there.

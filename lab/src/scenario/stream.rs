@@ -16,7 +16,7 @@ use crate::app::{App, Pump};
 
 /// A has a small buffer and does not read for two seconds: its window closes, B probes, A reads, the window opens.
 pub(super) fn zero_window(settings: &Settings) -> Stage {
-    let small = tcp::Config { rcv_buf: 16_384, rcv_buf_max: 16_384, ..settings.stack.tcp.clone() };
+    let small = tcp::Config { rcv_buf: 16_384, rcv_buf_locked: true, ..settings.stack.tcp.clone() };
     let mut stage = Stage::with(settings, small, settings.stack.tcp.clone());
     let (local, remote) = (stage.a_socket(), stage.b_socket(PORT));
     stage.add_scripts(

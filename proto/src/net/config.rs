@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::memory::MemorySteps;
 use crate::tcp;
 use crate::time::Duration;
 use crate::wire::Seq;
@@ -65,6 +66,8 @@ pub struct StackConfig {
 pub struct HostConfig {
     /// `tcp_max_syn_backlog`: half-open records per listener at the most.
     pub max_syn_backlog: u32,
+    /// `tcp_mem`: how much memory all buffers together may cost, in three steps.
+    pub mem: MemorySteps,
     /// `tcp_max_tw_buckets`: TIME-WAIT records at the most.
     pub max_tw_buckets: u32,
     /// `tcp_tw_reuse`: an active open may take over a TIME-WAIT record whose timestamps are a second old (RFC 6191).
@@ -115,6 +118,7 @@ impl Default for HostConfig {
     fn default() -> Self {
         HostConfig {
             max_syn_backlog: 1024,
+            mem: MemorySteps::default(),
             max_tw_buckets: 65_536,
             tw_reuse: true,
             rfc1337: true,

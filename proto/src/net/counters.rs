@@ -26,6 +26,7 @@ pub struct Counters {
     pub time_wait_overflow: u64,
     pub time_wait_killed: u64,
     pub challenge_acks: u64,
+    pub memory_pressures: u64,
     pub in_hdr_errors: u64,
     pub in_addr_errors: u64,
     pub in_unknown_protos: u64,

@@ -13,7 +13,7 @@ use super::route::Way;
 use super::wheel::TimerId;
 use super::{Event, IfaceId, Population, SocketError, SocketId, Stack, StackConfig, TimerKey};
 use crate::listen::Listener;
-use crate::tcp::{CloseReason, Config, Connection, State};
+use crate::tcp::{CloseReason, Config, Connection, Pressure, State};
 use crate::time::Instant;
 use crate::wire::FourTuple;
 
@@ -33,6 +33,8 @@ pub(super) struct Endpoint {
     pub(super) timer: Option<TimerId>,
     /// Up to which version of the path cache it knows of its path.
     path_version: Option<u32>,
+    /// What its buffers cost, as the host's budget has it.
+    charged: usize,
     /// It is in the list of those that may have something to send.
     is_ready: bool,
     /// It is in the list of those that may have an event to tell.
@@ -88,6 +90,7 @@ impl Endpoint {
             owner,
             timer: None,
             path_version: None,
+            charged: 0,
             is_ready: false,
             is_eventful: false,
             is_detached: false,
@@ -219,18 +222,36 @@ impl Stack {
         call: impl FnOnce(&mut Connection) -> T,
     ) -> Result<T, SocketError> {
         self.advance(now);
-        let result = call(&mut self.held_mut(socket)?.connection);
+        let pressure = self.pressure();
+        let connection = &mut self.held_mut(socket)?.connection;
+        connection.set_pressure(pressure);
+        let result = call(connection);
         self.touch(socket.index);
         Ok(result)
     }
 
     /// Something happened to this connection: it will be asked for output and events.
     pub(super) fn touch(&mut self, index: u32) {
-        if let Some(Socket::Connection(endpoint)) = self.sockets.get_mut(index)
-            && !endpoint.is_ready
-        {
+        let Some(Socket::Connection(endpoint)) = self.sockets.get_mut(index) else { return };
+        if !endpoint.is_ready {
             endpoint.is_ready = true;
             self.ready.push_back(index);
+        }
+        let memory = endpoint.connection.memory();
+        if memory != endpoint.charged {
+            let before = core::mem::replace(&mut endpoint.charged, memory);
+            self.recharge(before, memory);
+        }
+    }
+
+    /// How short of memory this host is.
+    pub(super) fn pressure(&self) -> Pressure {
+        self.budget.pressure(&self.config.host.mem)
+    }
+
+    fn recharge(&mut self, before: usize, after: usize) {
+        if self.budget.recharge(before, after, &self.config.host.mem) {
+            self.counters.memory_pressures += 1;
         }
     }
 
@@ -292,15 +313,13 @@ impl Stack {
     }
 
     pub(super) fn count_population(&self) -> Population {
-        let connections = self.connections();
         Population {
             connections: self.connections,
             half_open: self.half_open.len(),
             time_wait: self.time_wait.len(),
             listeners: self.listeners.len(),
             timers: self.wheel.len(),
-            memory: connections.map(|(_, connection)| connection.info(self.now).memory).sum::<usize>()
-                + self.reassembly.memory(),
+            memory: self.budget.charged() + self.reassembly.memory(),
         }
     }
 
@@ -326,6 +345,7 @@ impl Stack {
         if let Some(Socket::Connection(mut endpoint)) = self.sockets.remove(index) {
             self.wheel.cancel(&mut endpoint.timer);
             self.connections -= 1;
+            self.recharge(endpoint.charged, 0);
         }
     }
 }

@@ -15,6 +15,7 @@
 //! | `timewait` | the TIME-WAIT records |
 //! | `open` | passive and active opens: addresses (`route`), ports (`port`), initial sequence numbers |
 //! | `endpoint` | a connection, its holder, its timer (`wheel`), its events |
+//! | `memory` | what all buffers cost together, and when that is too much |
 //! | `offload` | bursts cut into segments, and segments merged, where a device does neither |
 
 mod config;
@@ -26,6 +27,7 @@ mod frame;
 mod icmp;
 mod ip;
 mod link;
+mod memory;
 mod neighbour;
 pub mod offload;
 mod open;
@@ -45,6 +47,7 @@ pub use config::{Cidr, HostConfig, IfaceConfig, IfaceId, InitialSequence, Socket
 pub use counters::{Counters, Population};
 pub use error::{Event, SocketError};
 pub use frame::{Cause, ChecksumState, Frame, Note, TxChecksum, TxFrame};
+pub use memory::MemorySteps;
 pub use route::{Route, RouteError};
 pub use sysctl::{SYSCTLS, Sysctl, SysctlError};
 
@@ -62,6 +65,7 @@ use crate::wire::FourTuple;
 use crate::wire::checksum::{self, SumFn};
 use demux::{Demux, Slot};
 use endpoint::{Endpoint, Socket};
+use memory::Budget;
 use neighbour::NeighbourCache;
 use pmtu::PathCache;
 use random::Random;
@@ -95,6 +99,8 @@ pub struct Stack {
     wheel: Wheel<TimerKey>,
     /// How many of the sockets are connections.
     connections: usize,
+    /// What their buffers cost.
+    budget: Budget,
     /// Connections that may have something to send.
     ready: VecDeque<u32>,
     /// Connections that may have an event to tell.
@@ -132,6 +138,7 @@ impl Stack {
             icmp_limit: icmp::RateLimit::default(),
             wheel: Wheel::new(now),
             connections: 0,
+            budget: Budget::default(),
             ready: VecDeque::new(),
             eventful: VecDeque::new(),
             announced: VecDeque::new(),

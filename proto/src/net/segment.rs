@@ -11,7 +11,8 @@ use super::{Event, InitialSequence, Socket, Stack, TimerKey};
 use crate::listen::{self, HalfOpen, HalfOpenArrival};
 use crate::tcp::open::ts_clock;
 use crate::tcp::{
-    AckCause, Cause, Config, Connection, DropReason, ResetCause, RetransmitCause, Segment, State, TimeWait, Verdict,
+    AckCause, Cause, Config, Connection, DropReason, Pressure, ResetCause, RetransmitCause, Segment, State, TimeWait,
+    Verdict,
 };
 use crate::time::Instant;
 use crate::wire::{Flags, FourTuple, Header, Seq};
@@ -20,9 +21,11 @@ impl Stack {
     /// A segment for one of our addresses; `key` is its four-tuple as we see it.
     pub(super) fn segment_arrives(&mut self, key: &FourTuple, segment: Segment, now: Instant) -> Verdict {
         self.counters.in_segs += u64::from(segment.segments.max(1));
+        let pressure = self.pressure();
         match self.find(key) {
             Some(Slot::Connection(index)) => match self.endpoint_mut(index) {
                 Some(endpoint) => {
+                    endpoint.connection.set_pressure(pressure);
                     let verdict = endpoint.connection.on_segment(segment, now);
                     self.touch(index);
                     verdict
@@ -98,7 +101,7 @@ impl Stack {
     /// A SYN for a listener: a half-open record, and a SYN-ACK.
     fn open_half(&mut self, key: &FourTuple, listener: u32, syn: &Header, above: Option<Seq>, now: Instant) -> Verdict {
         let Some(config) = self.config_of(listener, key) else { return Verdict::Dropped(DropReason::NoRoute) };
-        let max_syn_backlog = self.config.host.max_syn_backlog;
+        let (max_syn_backlog, pressure) = (self.config.host.max_syn_backlog, self.pressure());
         let Some(Socket::Listener(listening)) = self.sockets.get_mut(listener) else {
             return Verdict::Dropped(DropReason::NoConnection);
         };
@@ -107,6 +110,11 @@ impl Stack {
             self.counters.listen_overflows += 1;
             self.counters.listen_drops += 1;
             return Verdict::Dropped(DropReason::ListenOverflow);
+        }
+        // with no memory left there is none for a new connection either.
+        if pressure == Pressure::High {
+            self.counters.listen_drops += 1;
+            return Verdict::Dropped(DropReason::NoMemory);
         }
         if listening.half_open >= max_syn_backlog {
             self.counters.req_q_full_drop += 1;

@@ -10,6 +10,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use super::StackConfig;
+use super::memory::{MemorySteps, PAGE};
 use crate::tcp::MtuProbing;
 use crate::tcp::cc::CcKind;
 use crate::time::Duration;
@@ -215,6 +216,22 @@ pub const SYSCTLS: &[Sysctl] = &[
         set: |config, value| set(&mut config.host.max_tw_buckets, number(value, 0, u64::from(u32::MAX))),
     },
     Sysctl {
+        name: "tcp_mem",
+        expects: "three numbers of pages of 4,096 bytes, in ascending order, such as \"98304 131072 196608\"",
+        about: "memory of all buffers together: freely given, then grudgingly, then only as tcp_rmem and tcp_wmem promise",
+        set: |config, value| {
+            let [low, pressure, high] =
+                numbers::<usize, 3>(value, 1, MAX_BUFFER)?.map(|pages| pages.saturating_mul(PAGE));
+            (low <= pressure && pressure <= high).then(|| config.host.mem = MemorySteps { low, pressure, high })
+        },
+    },
+    Sysctl {
+        name: "tcp_moderate_rcvbuf",
+        expects: "0 or 1",
+        about: "receive buffers grow with what the path delivers",
+        set: |config, value| set(&mut config.tcp.moderate_rcvbuf, switch(value)),
+    },
+    Sysctl {
         name: "tcp_mtu_probe_floor",
         expects: "bytes, 48 to 65535",
         about: "how small segments may become in a black hole",
@@ -292,12 +309,12 @@ pub const SYSCTLS: &[Sysctl] = &[
     },
     Sysctl {
         name: "tcp_rmem",
-        expects: "three sizes in bytes, in ascending order, such as \"4096 131072 6291456\"",
+        expects: "three sizes in bytes, in ascending order, such as \"4096 131072 33554432\"",
         about: "receive buffer: least, default and most",
         set: |config, value| {
             let [least, default, most] = numbers(value, 1, MAX_BUFFER)?;
             (least <= default && default <= most)
-                .then(|| (config.tcp.rcv_buf, config.tcp.rcv_buf_max) = (default, most))
+                .then(|| (config.tcp.rcv_buf_min, config.tcp.rcv_buf, config.tcp.rcv_buf_max) = (least, default, most))
         },
     },
     Sysctl {
@@ -356,11 +373,12 @@ pub const SYSCTLS: &[Sysctl] = &[
     },
     Sysctl {
         name: "tcp_wmem",
-        expects: "three sizes in bytes, in ascending order, such as \"4096 16384 4194304\"",
+        expects: "three sizes in bytes, in ascending order, such as \"4096 16384 33554432\"",
         about: "send buffer: least, default and most",
         set: |config, value| {
             let [least, default, most] = numbers(value, 1, MAX_BUFFER)?;
-            (least <= default && default <= most).then(|| config.tcp.snd_buf = most)
+            (least <= default && default <= most)
+                .then(|| (config.tcp.snd_buf_min, config.tcp.snd_buf, config.tcp.snd_buf_max) = (least, default, most))
         },
     },
 ];
@@ -448,7 +466,7 @@ mod tests {
                 "net.ipv4.tcp_rmem",
                 "4096 1",
                 "net.ipv4.tcp_rmem cannot be \"4096 1\": it takes three sizes in bytes, in ascending order, such as \
-                 \"4096 131072 6291456\"",
+                 \"4096 131072 33554432\"",
             ),
             ("tcp_sacks", "1", "there is no setting tcp_sacks; did you mean tcp_sack?"),
             ("tw_reuse", "1", "there is no setting tw_reuse; did you mean tcp_tw_reuse?"),

@@ -247,6 +247,12 @@ impl Sockets {
                 let current = info.filter(|info| info.state.is_synchronized()).map(|info| info.snd_mss);
                 i32::from(current.or(sock.config.max_segment).unwrap_or(DEFAULT_MSS))
             }
+            Opt::SndBuf | Opt::RcvBuf => {
+                let config = &sock.config;
+                let buffers = self.connection_of(sock).map(|connection| connection.buffers());
+                let (snd_buf, rcv_buf) = buffers.unwrap_or((config.snd_buf, config.rcv_buf));
+                i32::try_from(if option == Opt::SndBuf { snd_buf } else { rcv_buf }).unwrap_or(i32::MAX)
+            }
             Opt::IpTtl | Opt::Ipv6UnicastHops => {
                 i32::from(sock.config.ttl.unwrap_or(self.stack.config().host.default_ttl))
             }
@@ -285,10 +291,13 @@ fn setting(option: Opt, value: i32) -> Result<impl Fn(&mut Config), Errno> {
     let seconds = Duration::from_secs(u64::from(value.unsigned_abs()));
     Ok(move |config: &mut Config| match option {
         // Like Linux: twice what was asked for, because buffers hold more than payload; a negative number is a large one.
-        Opt::SndBuf => config.snd_buf = (unsigned.unwrap_or(u32::MAX).min(LARGEST_BUFFER) * 2).max(SMALLEST_SND_BUF),
+        Opt::SndBuf => {
+            config.snd_buf = (unsigned.unwrap_or(u32::MAX).min(LARGEST_BUFFER) * 2).max(SMALLEST_SND_BUF);
+            config.snd_buf_locked = true;
+        }
         Opt::RcvBuf => {
             config.rcv_buf = (unsigned.unwrap_or(u32::MAX).min(LARGEST_BUFFER) * 2).max(SMALLEST_RCV_BUF);
-            config.rcv_buf_max = config.rcv_buf_max.max(config.rcv_buf);
+            config.rcv_buf_locked = true;
         }
         //= 9293/MUST-24
         Opt::KeepAlive => config.keepalive = on,
@@ -331,8 +340,6 @@ fn number_of(sock: &Sock, option: Opt) -> i32 {
         Opt::Protocol => IPPROTO_TCP,
         Opt::Domain if sock.domain == Domain::V4 => AF_INET,
         Opt::Domain => AF_INET6,
-        Opt::SndBuf => int(config.snd_buf),
-        Opt::RcvBuf => int(config.rcv_buf),
         Opt::KeepAlive => i32::from(config.keepalive),
         Opt::NoDelay => i32::from(!config.nagle),
         Opt::Cork => i32::from(config.cork),
@@ -349,6 +356,8 @@ fn number_of(sock: &Sock, option: Opt) -> i32 {
         Opt::NotSentLowat => config.notsent_lowat.unwrap_or(0).cast_signed(),
         Opt::IpTos | Opt::Ipv6Tclass => i32::from(config.dscp) << 2,
         Opt::Error
+        | Opt::SndBuf
+        | Opt::RcvBuf
         | Opt::Linger
         | Opt::Congestion
         | Opt::Info

@@ -10,7 +10,7 @@ use super::recvq::RecvQueue;
 use super::sendq::SendQueue;
 use super::snd::SendHalf;
 use super::state::{Closed, Live, Opening, Shape};
-use super::{AckCause, CloseReason, Common, ConnError, Connection, Event, SoftError};
+use super::{AckCause, CloseReason, Common, ConnError, Connection, Event, Pressure, SoftError};
 use crate::time::Instant;
 use crate::wire::Pos;
 
@@ -53,6 +53,29 @@ impl Connection {
         match &self.shape {
             Shape::Live(live) => live.rcv.acks.is_eager(),
             Shape::Opening(_) | Shape::Closed(_) => true,
+        }
+    }
+
+    /// The host's memory has become short, or is no longer. Takes effect with the next call.
+    pub fn set_pressure(&mut self, pressure: Pressure) {
+        self.common.pressure = pressure;
+    }
+
+    /// What the buffers cost in bytes of memory.
+    pub fn memory(&self) -> usize {
+        match &self.shape {
+            Shape::Opening(opening) => opening.snd.queue.memory(),
+            Shape::Live(live) => live.snd.queue.memory() + live.rcv.queue.memory(),
+            Shape::Closed(closed) => closed.unread.memory(),
+        }
+    }
+
+    /// The sizes of the send buffer and of the receive buffer as they have grown, bytes (SO_SNDBUF, SO_RCVBUF).
+    pub fn buffers(&self) -> (u32, u32) {
+        match &self.shape {
+            Shape::Opening(opening) => (opening.snd.buffer, self.common.cfg.rcv_buf),
+            Shape::Live(live) => (live.snd.buffer, live.rcv.memory),
+            Shape::Closed(_) => (self.common.cfg.snd_buf, self.common.cfg.rcv_buf),
         }
     }
 
@@ -176,7 +199,7 @@ impl Connection {
             Shape::Opening(_) => Ok(None),
             Shape::Live(live) => {
                 if let Some(taken) = take(&mut live.rcv.queue) {
-                    live.on_read();
+                    live.on_read(&self.common, now);
                     live.arm_timers(&mut self.common, now);
                     return Ok(Some(taken));
                 }
@@ -190,8 +213,9 @@ impl Connection {
 
 impl Live {
     /// The application has taken bytes out; the peer may want to hear of the room.
-    fn on_read(&mut self) {
-        if self.rcv.window_update_due() {
+    fn on_read(&mut self, c: &Common, now: Instant) {
+        self.rcv.grow_buffer(&c.cfg, c.pressure, now);
+        if self.rcv.window_update_due(c.pressure) {
             self.rcv.acks.demand(AckCause::WindowUpdate);
         }
     }
@@ -199,8 +223,9 @@ impl Live {
     /// Something left the send buffer, or was sent: a writer that waits may go on.
     pub(super) fn tell_of_room(&mut self, c: &mut Common, had_room: bool) {
         if c.has_room(&self.snd) {
-            self.snd.blocked = false;
-            if !had_room {
+            // A writer that was refused while the host had no memory left never saw its own buffer full.
+            let waits = core::mem::take(&mut self.snd.blocked);
+            if !had_room || waits {
                 c.events.raise(Event::Writable);
             }
         }
@@ -235,16 +260,22 @@ impl SendHalf {
 }
 
 impl Common {
+    /// How much may be queued for sending, bytes: the send buffer, or what is left to everybody when the host has no
+    /// memory left.
+    fn send_limit(&self, snd: &SendHalf) -> u32 {
+        if self.pressure == Pressure::High { snd.buffer.min(self.cfg.snd_buf_min) } else { snd.buffer }
+    }
+
     /// Room in the send buffer, bytes, and below the mark for what was not sent.
     pub(super) fn writable(&self, snd: &SendHalf) -> usize {
-        let buffer = u64::from(self.cfg.snd_buf).saturating_sub(snd.queue.len() as u64);
+        let buffer = u64::from(self.send_limit(snd)).saturating_sub(snd.queue.len() as u64);
         let unsent = self.cfg.notsent_lowat.map_or(u64::MAX, |lowat| u64::from(lowat).saturating_sub(snd.unsent()));
         usize::try_from(buffer.min(unsent)).unwrap_or(usize::MAX)
     }
 
     /// Like Linux: a third of the send buffer is free, and half of TCP_NOTSENT_LOWAT.
     pub(super) fn has_room(&self, snd: &SendHalf) -> bool {
-        let (buffer, used) = (u64::from(self.cfg.snd_buf), snd.queue.len() as u64);
+        let (buffer, used) = (u64::from(self.send_limit(snd)), snd.queue.len() as u64);
         let is_low = |lowat: u32| snd.unsent() * 2 < u64::from(lowat);
         buffer.saturating_sub(used) >= used.div_ceil(2) && used < buffer && self.cfg.notsent_lowat.is_none_or(is_low)
     }
@@ -258,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_short_write_is_followed_by_an_event_when_there_is_room() {
-        let mut play = Play::established(&Config { snd_buf: 3000, ..plain() });
+        let mut play = Play::established(&plain().with_buffers(131_072, 3000));
         assert_eq!(play.conn.writable(), 3000);
         assert_eq!(play.write(5000), 3000);
         assert_eq!(play.conn.write(b"x", play.now), Ok(0));
@@ -274,7 +305,7 @@ mod tests {
 
     #[test]
     fn bytes_are_taken_without_copying_as_far_as_there_is_room() {
-        let mut play = Play::established(&Config { snd_buf: 3000, ..plain() });
+        let mut play = Play::established(&plain().with_buffers(131_072, 3000));
         let mut data = Bytes::from(stream(Pos(1), 5000));
         assert_eq!(play.conn.send_bytes(&mut data, play.now), Ok(3000));
         assert_eq!(data.len(), 2000);

@@ -60,6 +60,8 @@ pub enum AckCause {
     ProbeAnswer,
     /// A segment arrived for a connection in TIME-WAIT.
     TimeWait,
+    /// The host has no memory left, and what arrived could not be kept.
+    NoMemory,
 }
 
 /// Which rule asked for a retransmission.
@@ -127,6 +129,7 @@ impl Cause {
                 AckCause::Challenge(_) => "ack-challenge",
                 AckCause::ProbeAnswer => "ack-probe-answer",
                 AckCause::TimeWait => "ack-time-wait",
+                AckCause::NoMemory => "ack-no-memory",
             },
             Cause::Retransmit(why) => match why {
                 RetransmitCause::Syn(_) => "retransmit-syn",

@@ -98,7 +98,7 @@ impl Connection {
             key: c.key,
             snd_nxt: snd.space.seq(snd.nxt),
             rcv_nxt: rcv.space.seq(rcv.nxt()),
-            window: rcv.offer().0,
+            window: rcv.offer(c.pressure).0,
             timestamps: rcv.paws.as_ref().map(|paws| (paws.ts_recent(), c.ts_offset)),
             //= 9293/MUST-13
             expires: now + c.cfg.msl * 2,

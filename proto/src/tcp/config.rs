@@ -15,14 +15,26 @@ pub struct Config {
     pub mtu: u16,
     /// TCP_MAXSEG: an upper bound of our own on both directions' MSS.
     pub max_segment: Option<u16>,
-    /// `tcp_rmem[1]`: receive buffer, bytes of true memory; half of it is offered as window at the most.
+    /// `tcp_rmem[0]`: what every connection may keep of received data however short of memory the host is, bytes.
+    pub rcv_buf_min: u32,
+    /// `tcp_rmem[1]`: receive buffer at the start, bytes of true memory; half of it is offered as window at the most.
     pub rcv_buf: u32,
-    /// `tcp_rmem[2]`: the largest receive buffer ever; decides the window scale we offer.
+    /// `tcp_rmem[2]`: the largest receive buffer that it grows to; decides the window scale we offer.
     pub rcv_buf_max: u32,
+    /// SO_RCVBUF was set: `rcv_buf` is the size, and it does not grow.
+    pub rcv_buf_locked: bool,
+    /// `tcp_moderate_rcvbuf`: the receive buffer grows with what the path delivers.
+    pub moderate_rcvbuf: bool,
     /// TCP_WINDOW_CLAMP: the most that we ever offer as window, bytes.
     pub window_clamp: Option<u32>,
-    /// `tcp_wmem[2]`: send buffer limit, bytes.
+    /// `tcp_wmem[0]`: what every connection may queue for sending however short of memory the host is, bytes.
+    pub snd_buf_min: u32,
+    /// `tcp_wmem[1]`: send buffer at the start, bytes.
     pub snd_buf: u32,
+    /// `tcp_wmem[2]`: the largest send buffer that it grows to.
+    pub snd_buf_max: u32,
+    /// SO_SNDBUF was set: `snd_buf` is the size, and it does not grow.
+    pub snd_buf_locked: bool,
     /// TCP_NOTSENT_LOWAT: so many bytes at the most wait in the send buffer without having been sent.
     pub notsent_lowat: Option<u32>,
     /// `tcp_window_scaling`, RFC 7323.
@@ -113,15 +125,29 @@ pub struct Config {
     pub probe_threshold: u16,
 }
 
+impl Config {
+    /// Both buffers of a fixed size, as after SO_RCVBUF and SO_SNDBUF: bytes of memory to receive into, bytes to send.
+    #[must_use]
+    pub fn with_buffers(self, rcv_buf: u32, snd_buf: u32) -> Self {
+        Config { rcv_buf, rcv_buf_locked: true, snd_buf, snd_buf_locked: true, ..self }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
             mtu: 1500,
             max_segment: None,
+            rcv_buf_min: 4_096,
             rcv_buf: 131_072,
-            rcv_buf_max: 6_291_456,
+            rcv_buf_max: 33_554_432,
+            rcv_buf_locked: false,
+            moderate_rcvbuf: true,
             window_clamp: None,
-            snd_buf: 4_194_304,
+            snd_buf_min: 4_096,
+            snd_buf: 16_384,
+            snd_buf_max: 33_554_432,
+            snd_buf_locked: false,
             notsent_lowat: None,
             window_scaling: true,
             timestamps: true,

@@ -184,6 +184,14 @@ pub struct TcpInfo {
     pub ooo_queue: usize,
     /// Urgent bytes that are announced and not read, arrived or not (MUST-33).
     pub urgent: u64,
+    /// The size of the send buffer as it has grown, bytes.
+    pub snd_buf: u32,
+    /// The size of the receive buffer as it has grown, bytes of memory.
+    pub rcv_buf: u32,
+    /// The receiver's own round-trip time (`tcpi_rcv_rtt`), once measured.
+    pub rcv_rtt: Option<Duration>,
+    /// The most that the application has read in one such round trip (`tcpi_rcv_space`), bytes.
+    pub rcv_space: u64,
     /// Memory charged to the connection's buffers, bytes.
     pub memory: usize,
 }
@@ -278,8 +286,10 @@ impl Connection {
             max_pacing_rate: self.config().max_pacing_rate.unwrap_or(u64::MAX),
             // The kernel's until reordering was seen.
             reordering: 3,
+            memory: self.memory(),
             ..TcpInfo::default()
         };
+        (info.snd_buf, info.rcv_buf) = self.buffers();
         match &self.shape {
             Shape::Opening(Opening { snd }) => info.describe_sending(snd, now),
             Shape::Live(Live { snd, rcv, scaling, .. }) => {
@@ -297,9 +307,10 @@ impl Connection {
                 info.sack = rcv.sack;
                 info.ooo_queue = usize::try_from(rcv.queue.ooo_bytes()).unwrap_or(usize::MAX);
                 info.urgent = rcv.up.since(rcv.nxt() - rcv.queue.readable() as u64);
-                info.memory += rcv.queue.memory();
+                info.rcv_rtt = rcv.tuning.rtt();
+                info.rcv_space = rcv.tuning.per_round();
             }
-            Shape::Closed(closed) => info.memory = closed.unread.memory(),
+            Shape::Closed(_) => {}
         }
         info
     }
@@ -353,6 +364,5 @@ impl TcpInfo {
         self.phase = snd.sack.as_ref().map(|sack| sack.phase());
         self.reordering = snd.sack.as_ref().map_or(self.reordering, |sack| sack.threshold());
         self.send_queue = snd.queue.len();
-        self.memory = snd.queue.memory();
     }
 }

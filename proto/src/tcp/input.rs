@@ -15,7 +15,8 @@ use super::sack::Ack;
 use super::scoreboard::{Extent, Report};
 use super::state::Live;
 use super::{
-    AckCause, CloseReason, Common, DropReason, Event, ResetCause, RetransmitCause, Segment, State, Timer, Verdict,
+    AckCause, CloseReason, Common, DropReason, Event, Pressure, ResetCause, RetransmitCause, Segment, State, Timer,
+    Verdict,
 };
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Pos, SackBlock, Seq, Timestamps};
@@ -440,6 +441,7 @@ impl Live {
         if self.snd.on_ack_of_data(&sample) {
             c.timers.cancel(Timer::Retransmission);
         }
+        self.snd.grow_buffer(c);
         c.timers.cancel(Timer::Persist);
         if !self.snd.recovery.is_after_timeout() {
             c.stats.end_timeouts(now);
@@ -465,7 +467,7 @@ impl Live {
         } else if let (true, Some(ts)) = (self.rcv.paws.is_some() && delivery.ambiguous, seg.timestamps) {
             //= 7323#4.1
             // The echo tells which copy arrived. One that we cannot have sent is a lie or a middlebox's.
-            let age = Duration::from_millis(u64::from(ts_clock(now, c.ts_offset).wrapping_sub(ts.ecr)));
+            let age = c.age_of(ts.ecr, now);
             if age <= now.since(c.started) + TICK {
                 self.snd.rtt.on_sample(age.max(TICK));
             }
@@ -510,18 +512,26 @@ impl Live {
         }
         let room = usize::try_from(end.since(at)).unwrap_or(usize::MAX);
         seg.payload.truncate(room);
+        if c.pressure == Pressure::High && !self.may_take(c, at, seg.payload.len()) {
+            self.rcv.acks.demand(AckCause::NoMemory);
+            seg.drop_text(DropReason::NoMemory);
+            return Ok(());
+        }
         let arrived = seg.payload.len();
         //= 9293/SHLD-31
         let inserted = self.rcv.queue.insert(at, core::mem::take(&mut seg.payload));
-        if self.rcv.queue.memory() > c.cfg.rcv_buf as usize {
-            self.rcv.queue.prune(c.cfg.rcv_buf as usize);
+        if self.rcv.queue.memory() > self.rcv.memory as usize {
+            self.rcv.queue.prune(self.rcv.memory as usize);
         }
         c.stats.bytes_received += inserted.advanced;
         if inserted.out_of_order {
             c.stats.rcv_ooopack = c.stats.rcv_ooopack.saturating_add(u32::from(seg.segments));
         }
         let size = arrived.div_ceil(usize::from(seg.segments));
-        self.rcv.mss = self.rcv.mss.max(u16::try_from(size).unwrap_or(u16::MAX));
+        let size = u16::try_from(size).unwrap_or(u16::MAX);
+        self.rcv.mss = self.rcv.mss.max(size);
+        let echo = seg.timestamps.filter(|_| self.rcv.paws.is_some()).map(|ts| (ts.ecr, c.age_of(ts.ecr, now)));
+        self.rcv.measure_round_trip(echo, size >= self.rcv.mss, now);
         if let (true, Some(duplicate)) = (c.cfg.dsack, inserted.duplicate) {
             self.rcv.dsack.get_or_insert(duplicate);
         }
@@ -533,6 +543,14 @@ impl Live {
             c.events.raise(Event::Readable);
         }
         Ok(())
+    }
+
+    /// The host has no memory left: what comes early is not kept, and of what is in order as much as every connection
+    /// may keep. The peer sends the rest again.
+    fn may_take(&mut self, c: &Common, at: Pos, len: usize) -> bool {
+        self.rcv.queue.prune(0);
+        at <= self.rcv.nxt()
+            && (self.rcv.queue.readable() == 0 || self.rcv.queue.memory() + len <= c.cfg.rcv_buf_min as usize)
     }
 
     /// Eighth, check the FIN bit. The FIN may have come before data that only now has arrived.
@@ -596,6 +614,13 @@ impl Live {
         self.challenged = Some(now);
         self.rcv.acks.demand(cause);
         Stop::Answer(reason)
+    }
+}
+
+impl Common {
+    /// How old the timestamp of ours is that the peer echoes.
+    fn age_of(&self, echo: u32, now: Instant) -> Duration {
+        Duration::from_millis(u64::from(ts_clock(now, self.ts_offset).wrapping_sub(echo)))
     }
 }
 
@@ -818,7 +843,7 @@ mod tests {
     //= 9293/MUST-66
     #[test]
     fn a_closed_window_still_takes_acknowledgements_urgency_and_resets() {
-        let cfg = Config { rcv_buf: 2000, ..plain() };
+        let cfg = plain().with_buffers(2000, 16_384);
         let mut play = Play::established(&cfg);
         play.write(100);
         play.bursts();
@@ -835,7 +860,7 @@ mod tests {
 
     #[test]
     fn text_and_fin_beyond_the_window_are_cut_off() {
-        let cfg = Config { rcv_buf: 2000, ..plain() };
+        let cfg = plain().with_buffers(2000, 16_384);
         let mut play = Play::established(&cfg);
         let mut segment = seg(F, 1, 1);
         segment.data = stream(Pos(1), 1400);

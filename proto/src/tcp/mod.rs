@@ -4,6 +4,7 @@
 //! lives in the file that carries its name.
 
 pub mod ack;
+mod autotune;
 pub mod bytequeue;
 mod calls;
 pub mod cause;
@@ -47,6 +48,7 @@ pub mod timer;
 pub mod tlp;
 pub mod undo;
 
+pub use autotune::Pressure;
 pub use cause::{AckCause, Cause, ResetCause, RetransmitCause};
 pub use config::Config;
 pub use inflight::{Delivery, Mark};
@@ -203,6 +205,8 @@ struct Common {
     refuses: bool,
     /// Something says that the peer is out of reach, and nothing was heard from it since.
     unreachable: bool,
+    /// How much memory the host has left.
+    pressure: Pressure,
     /// Added to our clock to give TSval.
     ts_offset: u32,
     /// When it began: no echo of a timestamp can be older.
@@ -408,12 +412,17 @@ impl Connection {
     pub fn configure(&mut self, change: impl FnOnce(&mut Config), now: Instant) {
         let congestion = self.common.cfg.congestion;
         change(&mut self.common.cfg);
-        if let Shape::Live(live) = &mut self.shape {
-            if congestion != self.common.cfg.congestion {
-                live.snd.cc.switch(&self.common.cfg);
+        match &mut self.shape {
+            Shape::Opening(opening) => opening.snd.set_buffer(&self.common.cfg),
+            Shape::Live(live) => {
+                if congestion != self.common.cfg.congestion {
+                    live.snd.cc.switch(&self.common.cfg);
+                }
+                live.snd.set_buffer(&self.common.cfg);
+                live.rcv.set_buffer(&self.common.cfg);
+                live.arm_timers(&mut self.common, now);
             }
-            live.rcv.set_buffer(&self.common.cfg);
-            live.arm_timers(&mut self.common, now);
+            Shape::Closed(_) => {}
         }
     }
 
@@ -480,6 +489,7 @@ impl Common {
             released: false,
             refuses: false,
             unreachable: false,
+            pressure: Pressure::None,
             ts_offset,
             started,
             reset: None,
@@ -629,11 +639,13 @@ mod tests {
             mtu in 100_u16..1600,
             rcv_buf in 1000_u32..200_000,
             snd_buf in 1000_u32..200_000,
+            rcv_buf_locked: bool,
+            snd_buf_locked: bool,
             full: bool,
             origin in prop_oneof![Just(0_u32), Just(1 << 31), Just(u32::MAX - 1000), any::<u32>()],
         ) {
             let base = if full { Config::default() } else { plain() };
-            let cfg = Config { mtu, rcv_buf, snd_buf, ..base };
+            let cfg = Config { mtu, rcv_buf, snd_buf, rcv_buf_locked, snd_buf_locked, ..base };
             let mut dice = seed | 1;
             let fate = move |_, _| {
                 dice ^= dice << 13;
@@ -657,7 +669,7 @@ mod tests {
             steps in proptest::collection::vec((0_u8..12, any::<u16>(), -20_i64..3000, -20_i64..3000, 0_usize..2000), 1..80),
         ) {
             let base = if full { Config::default() } else { plain() };
-            let cfg = Config { rcv_buf: 8000, snd_buf: 5000, keepalive: true, ..base };
+            let cfg = Config { keepalive: true, ..base }.with_buffers(8000, 5000);
             let mut play = if passive { Play::syn_received(&cfg) } else { Play::syn_sent(&cfg) };
             let mut last = (Pos(0), Pos(0), Pos(0));
             for (step, bits, seq, ack, n) in steps {

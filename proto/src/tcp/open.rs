@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 
 use super::ack::AckPolicy;
+use super::autotune::{RightSizing, scaled_window, window_of};
 use super::cc::Cc;
 use super::check::{View, check_flags};
 use super::inflight::Run;
@@ -44,8 +45,10 @@ fn send_mss(cfg: &Config, key: &FourTuple, peer: Option<u16>, timestamps: bool) 
 
 /// The window scale that we offer: enough for the largest buffer we may ever have.
 fn offered_window_scale(cfg: &Config) -> Option<u8> {
+    let largest = if cfg.rcv_buf_locked { cfg.rcv_buf } else { cfg.rcv_buf_max.max(cfg.rcv_buf) };
+    let largest = largest.min(cfg.window_clamp.unwrap_or(u32::MAX));
     // A field of 16 bits covers 2^15 whatever its first bit is.
-    let shift = cfg.rcv_buf_max.max(1).ilog2().saturating_sub(15);
+    let shift = largest.max(1).ilog2().saturating_sub(15);
     cfg.window_scaling.then(|| u8::try_from(shift).map_or(MAX_WINDOW_SCALE, |shift| shift.min(MAX_WINDOW_SCALE)))
 }
 
@@ -56,9 +59,9 @@ pub(crate) fn syn_window(cfg: &Config, key: &FourTuple) -> u16 {
     if most < mss { most } else { most - most % mss }
 }
 
-/// The most that we may offer as window: half of the buffer, which holds more than payload.
-pub(super) fn largest_window(cfg: &Config) -> u32 {
-    (cfg.rcv_buf / 2).min(cfg.window_clamp.unwrap_or(u32::MAX))
+/// The most that we may offer as window at the start.
+fn largest_window(cfg: &Config) -> u32 {
+    window_of(cfg.rcv_buf, cfg)
 }
 
 /// The options of our SYN.
@@ -111,13 +114,19 @@ impl Live {
         let options = if timestamps { TIMESTAMPS_LEN } else { 0 };
         // Like Linux: until a longer one arrives, a segment of the default size counts as full.
         let mss = advertised_mss(&c.cfg, &c.key).saturating_sub(options).clamp(1, 536);
+        let edge = Pos::FIRST + u64::from(syn_window(&c.cfg, &c.key));
+        // Like Linux: what an initial window brings asks for nothing more.
+        let per_round = (10 * u64::from(advertised_mss(&c.cfg, &c.key))).min(edge.since(Pos::FIRST));
         let rcv = ReceiveHalf {
             space: Space::new(irs),
             queue: RecvQueue::new(Pos::FIRST),
             fin: None,
             fin_taken: false,
-            edge: Pos::FIRST + u64::from(syn_window(&c.cfg, &c.key)),
-            buffer: largest_window(&c.cfg).min(u32::from(u16::MAX) << wscale),
+            edge,
+            offered: edge,
+            memory: c.cfg.rcv_buf,
+            tuning: RightSizing::new(per_round, edge, now),
+            buffer: scaled_window(c.cfg.rcv_buf, &c.cfg, wscale),
             wscale,
             mss,
             up: Pos::SYN,
@@ -159,6 +168,7 @@ impl Live {
         // One loss may be chance; after two the path gets one segment to start with.
         let initial_window = if syn_retransmits > 1 { 1 } else { c.cfg.initial_window };
         self.snd.cc = Cc::new(&c.cfg, initial_window);
+        self.snd.grow_buffer(c);
         c.events.raise(Event::Connected);
     }
 }
@@ -254,7 +264,7 @@ mod tests {
     fn a_syn_offers_what_the_settings_say() {
         let syn = |cfg: &Config| syn_options(cfg, &key(), 7);
         let all = syn(&Config::default());
-        assert_eq!((all.mss, all.window_scale, all.sack_permitted), (Some(1460), Some(7), true));
+        assert_eq!((all.mss, all.window_scale, all.sack_permitted), (Some(1460), Some(10), true));
         assert_eq!(all.timestamps, Some(Timestamps { val: 7, ecr: 0 }));
         let none = syn(&plain());
         assert_eq!(
@@ -264,7 +274,7 @@ mod tests {
         assert_eq!(syn_window(&Config::default(), &key()), 64_240, "44 segments of 1,460");
         let capped = Config { max_segment: Some(536), ..Config::default() };
         assert_eq!(syn(&capped).mss, Some(536));
-        assert_eq!(syn(&Config { rcv_buf_max: 65_535, ..Config::default() }).window_scale, Some(0));
+        assert_eq!(syn(&Config { rcv_buf: 65_535, rcv_buf_max: 65_535, ..Config::default() }).window_scale, Some(0));
         assert_eq!(syn(&Config { rcv_buf_max: u32::MAX, ..Config::default() }).window_scale, Some(14));
     }
 
@@ -315,11 +325,11 @@ mod tests {
         assert_eq!(play.receive(answer), Verdict::Accepted);
         let third = play.bursts();
         assert_eq!(third.iter().map(describe).collect::<std::vec::Vec<_>>(), [". 1:1 ack 1 ack-handshake"]);
-        assert_eq!(third[0].header.window, 512, "65,536 in units of 128");
+        assert_eq!(third[0].header.window, 64, "65,536 in units of 1,024");
         assert_eq!(third[0].header.options.timestamps.map(|ts| ts.ecr), Some(PEER_TS));
         let info = play.info();
         assert_eq!((info.state, info.snd_wnd, info.snd_mss), (State::Established, 28_960, 1388));
-        assert_eq!(info.window_scale, Some((7, 14)), "a shift above 14 counts as 14");
+        assert_eq!(info.window_scale, Some((10, 14)), "a shift above 14 counts as 14");
         assert_eq!(info.rtt, Some(ms(10)));
         assert_eq!(play.conn.poll_event(), Some(Event::Connected));
     }

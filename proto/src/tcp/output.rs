@@ -324,7 +324,7 @@ impl Live {
         size: u16,
         cause: Cause,
     ) -> Transmit {
-        let (window, edge) = self.rcv.offer();
+        let (window, edge) = self.rcv.offer(c.pressure);
         let room = match payload.is_empty() {
             _ if !self.rcv.has_sack_blocks() => 0,
             true => self.sack_room(c),
@@ -354,7 +354,7 @@ impl Live {
         match cause {
             // The peer discards what a probe says beside asking for an answer, for its number is an old one: an
             // acknowledgement that is owed stays owed.
-            Cause::WindowProbe(_) | Cause::KeepAlive(_) => self.rcv.edge = edge,
+            Cause::WindowProbe(_) | Cause::KeepAlive(_) => self.rcv.on_offered(edge),
             _ => self.rcv.on_ack_sent(edge),
         }
         Transmit { header, payload, segment_size: size, ecn: Ecn::NotEct, cause }
@@ -636,7 +636,7 @@ mod tests {
     //= 9293/SHLD-14
     #[test]
     fn a_syn_ack_that_goes_again_takes_nothing_back() {
-        let mut play = Play::syn_sent(&Config { rcv_buf: 5_000, ..plain() });
+        let mut play = Play::syn_sent(&Config { rcv_buf: 5_000, rcv_buf_locked: true, ..plain() });
         play.receive(seg(S, 0, 0));
         let first = play.bursts()[0].header.window;
         play.receive(seg(A, 9_000, 1));

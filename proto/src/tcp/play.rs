@@ -38,10 +38,15 @@ pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// All options, and a send buffer that takes whatever a test writes.
+pub(super) fn full() -> Config {
+    Config { snd_buf: 4_194_304, ..Config::default() }
+}
+
 /// Settings without timestamps and SACK, and with Reno, not paced: plain RFC 9293, easy to read.
 pub(super) fn plain() -> Config {
     let congestion = CcKind::Reno;
-    Config { timestamps: false, sack: false, window_scaling: false, congestion, pacing: false, ..Config::default() }
+    Config { timestamps: false, sack: false, window_scaling: false, congestion, pacing: false, ..full() }
 }
 
 pub(super) fn key() -> FourTuple {

@@ -6,9 +6,8 @@
 
 use arrayvec::ArrayVec;
 
-use super::Config;
 use super::ack::AckPolicy;
-use super::open::largest_window;
+use super::autotune::{Pressure, RightSizing};
 use super::paws::Paws;
 use super::recvq::RecvQueue;
 use crate::wire::{Pos, SackBlock, Seq, Space};
@@ -24,10 +23,16 @@ pub(super) struct ReceiveHalf {
     pub(super) fin: Option<Pos>,
     /// Everything up to and with the FIN has arrived.
     pub(super) fin_taken: bool,
-    /// The right edge of the window as last advertised.
+    /// The right edge of the window: the furthest that was ever advertised.
     pub(super) edge: Pos,
-    /// The most that we offer as window, bytes.
+    /// The right edge as last advertised, rounded as its field is.
+    pub(super) offered: Pos,
+    /// The size of the receive buffer, bytes of true memory.
+    pub(super) memory: u32,
+    /// The most that we offer as window, bytes: what of the buffer is for payload.
     pub(super) buffer: u32,
+    /// What the buffer's size follows.
+    pub(super) tuning: RightSizing,
     /// Our window scale.
     pub(super) wscale: u8,
     /// The largest segment that the peer has sent, or may be expected to send.
@@ -58,28 +63,36 @@ impl ReceiveHalf {
     }
 
     /// The window field of the next segment and the right edge that it promises.
-    pub(super) fn offer(&self) -> (u16, Pos) {
+    ///
+    /// The edge moves by no less than a segment. A scaled field can only name multiples of its unit, and RCV.NXT moves by
+    /// any number of bytes: rounding up would move the edge with every acknowledgement, until a program that does not
+    /// read had promised more than its buffer holds. So it is rounded up only where there is room, else down.
+    pub(super) fn offer(&self, pressure: Pressure) -> (u16, Pos) {
         let unit = 1_u64 << self.wscale;
-        let (nxt, free) = (self.nxt(), self.free());
+        let (nxt, mut free) = (self.nxt(), self.free());
+        if pressure > Pressure::None {
+            // Like Linux: four segments, enough for a sender to recover a loss without a timeout.
+            free = free.min(4 * u64::from(self.mss));
+        }
         let wider = nxt + (free - free % unit).min(u64::from(u16::MAX) * unit);
         //= 9293/MUST-39
         //= 9293/SHLD-14
         let edge = if wider.since(self.edge) >= self.worth_opening() { wider } else { self.edge };
-        let units = edge.since(nxt).div_ceil(unit).min(u64::from(u16::MAX));
-        let field = u16::try_from(units).expect("just bounded");
-        (field, self.edge.max(nxt + units * unit))
+        let kept = edge.since(nxt);
+        let up = kept.next_multiple_of(unit);
+        // DEVIATES: 9293/SHLD-14: what the peer sees of the edge may move left by less than a unit (RFC 7323 2.4 tells
+        // senders to expect it). What was promised is taken all the same.
+        //= 7323#2.4
+        let units = if up <= free { up / unit } else { kept / unit };
+        let field = u16::try_from(units).unwrap_or(u16::MAX);
+        (field, nxt + u64::from(field) * unit)
     }
 
     /// True if the application has read so much since the last acknowledgement that the peer should hear of it.
-    pub(super) fn window_update_due(&self) -> bool {
-        let (nxt, (_, edge)) = (self.nxt(), self.offer());
+    pub(super) fn window_update_due(&self, pressure: Pressure) -> bool {
+        let (nxt, (_, edge)) = (self.nxt(), self.offer(pressure));
         // Like Linux: worth a segment of its own when the window at least doubles.
-        self.fin.is_none() && edge > self.edge && edge.since(nxt) >= 2 * self.edge.since(nxt)
-    }
-
-    /// The settings have changed. What is promised to the peer stays promised.
-    pub(super) fn set_buffer(&mut self, cfg: &Config) {
-        self.buffer = largest_window(cfg).min(u32::from(u16::MAX) << self.wscale);
+        self.fin.is_none() && edge > self.edge && edge.since(nxt) >= 2 * self.offered.since(nxt)
     }
 
     /// Room for new bytes.
@@ -94,10 +107,16 @@ impl ReceiveHalf {
 
     /// A segment with this window and everything received so far acknowledged is on its way.
     pub(super) fn on_ack_sent(&mut self, edge: Pos) {
-        self.edge = edge;
+        self.on_offered(edge);
         self.last_ack_sent = self.nxt();
         self.dsack = None;
         self.acks.on_ack_sent();
+    }
+
+    /// A segment promises this right edge.
+    pub(super) fn on_offered(&mut self, edge: Pos) {
+        self.offered = edge;
+        self.edge = self.edge.max(edge);
     }
 
     /// True if there is anything to report by SACK; nearly always there is not.
@@ -143,7 +162,7 @@ mod tests {
     //= 9293/SHLD-14
     #[test]
     fn the_window_opens_by_no_less_than_a_segment() {
-        let cfg = Config { rcv_buf: 8000, quick_acks: 0, ..plain() };
+        let cfg = Config { rcv_buf: 8000, rcv_buf_locked: true, quick_acks: 0, ..plain() };
         let mut play = Play::established(&cfg);
         assert_eq!(play.info().rcv_wnd, 4000);
         for at in [1, 1461] {
@@ -209,7 +228,8 @@ mod tests {
         /// Whatever arrives and is read, the right edge never moves left and never promises more than the buffer.
         #[test]
         fn the_right_edge_never_moves_left(scaled: bool, steps in proptest::collection::vec((0_u16..3000, 0_usize..3000), 1..60)) {
-            let cfg = if scaled { Config { rcv_buf: 30_000, ..Config::default() } } else { Config { rcv_buf: 30_000, ..plain() } };
+            let base = if scaled { Config::default() } else { plain() };
+            let cfg = base.with_buffers(30_000, 30_000);
             let mut play = Play::established(&cfg);
             let mut edge = Pos(0);
             for (arrive, read) in steps {

@@ -43,6 +43,8 @@ pub(super) struct SendHalf {
     pub(super) mss: u16,
     /// SND.UP: behind the last urgent byte; the SYN's position when there never was one.
     pub(super) up: Pos,
+    /// The size of the send buffer, bytes.
+    pub(super) buffer: u32,
     /// Bytes that the application wrote and the peer has not acknowledged.
     pub(super) queue: SendQueue,
     /// What of it is on its way.
@@ -116,6 +118,7 @@ impl SendHalf {
             wscale: 0,
             mss,
             up: Pos::SYN,
+            buffer: cfg.snd_buf,
             queue: SendQueue::new(Pos::FIRST),
             inflight: InFlight::default(),
             closing: false,

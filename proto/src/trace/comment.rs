@@ -155,6 +155,7 @@ pub const fn phrase(cause: net::Cause) -> &'static str {
                 AckCause::Challenge(_) => "the peer sent something unacceptable: this is where we stand",
                 AckCause::ProbeAnswer => "the peer probed",
                 AckCause::TimeWait => "the peer sent its FIN again, so our last acknowledgement was lost",
+                AckCause::NoMemory => "this host has no memory left for what arrived: it must come again",
             },
             Cause::Retransmit(why) => match why {
                 RetransmitCause::Syn(_) => "the SYN was not answered in time",
@@ -286,7 +287,7 @@ const DROPPED: &str = "dropped";
 const UNLIMITED: &str = "unlimited";
 
 /// One of each kind, to find them by name. A test holds the list against the names in the sources.
-const CAUSES: [net::Cause; 40] = {
+const CAUSES: [net::Cause; 41] = {
     const fn tcp(cause: Cause) -> net::Cause {
         net::Cause::Tcp(cause)
     }
@@ -316,6 +317,7 @@ const CAUSES: [net::Cause; 40] = {
         ack(AckCause::Challenge(DropReason::Malformed)),
         ack(AckCause::ProbeAnswer),
         ack(AckCause::TimeWait),
+        ack(AckCause::NoMemory),
         retransmit(RetransmitCause::Syn(0)),
         retransmit(RetransmitCause::SynAck(0)),
         retransmit(RetransmitCause::Timeout(0)),

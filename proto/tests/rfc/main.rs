@@ -15,6 +15,7 @@ mod states;
 
 mod acceptability;
 mod acks;
+mod autotune;
 mod closing;
 mod congestion;
 mod host;

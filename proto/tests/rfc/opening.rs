@@ -97,9 +97,9 @@ fn an_absurd_mss_has_a_floor() {
 #[test]
 fn each_option_of_ours_can_be_switched_off() {
     let offers = |setup: Setup, line| setup.syn_sent(|p| drop(p.expect(line)));
-    offers(with(|_| {}), "S 0 <mss 1000,sackOK,TS,wscale 7>");
-    offers(with(|c| c.timestamps = false), "S 0 <mss 1000,sackOK,wscale 7>");
-    offers(with(|c| c.sack = false), "S 0 <mss 1000,TS,wscale 7>");
+    offers(with(|_| {}), "S 0 <mss 1000,sackOK,TS,wscale 10>");
+    offers(with(|c| c.timestamps = false), "S 0 <mss 1000,sackOK,wscale 10>");
+    offers(with(|c| c.sack = false), "S 0 <mss 1000,TS,wscale 10>");
     offers(with(|c| c.window_scaling = false), "S 0 <mss 1000,sackOK,TS>");
 }
 
@@ -109,9 +109,9 @@ fn a_syn_ack_offers_only_what_the_syn_offered() {
     for (offered, answered) in [
         ("mss 1000", "mss 1000"),
         ("mss 1000,sackOK", "mss 1000,sackOK"),
-        ("mss 1000,wscale 3", "mss 1000,wscale 7"),
+        ("mss 1000,wscale 3", "mss 1000,wscale 10"),
         ("mss 1000,TS val 9 ecr *", "mss 1000,TS val * ecr 9"),
-        ("mss 1000,sackOK,TS val 9 ecr *,wscale 0", "mss 1000,sackOK,TS val * ecr 9,wscale 7"),
+        ("mss 1000,sackOK,TS val 9 ecr *,wscale 0", "mss 1000,sackOK,TS val * ecr 9,wscale 10"),
     ] {
         for role in [Role::HostPassive, Role::HostPassive6] {
             let mut p = Setup::default().host(role, Corner::ALL[1]);

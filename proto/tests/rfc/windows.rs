@@ -356,7 +356,7 @@ fn an_idle_connection_holds_no_buffers() {
 #[test]
 fn a_full_send_buffer_takes_no_more() {
     use tidegate_proto::tcp::Event;
-    with(|c| c.snd_buf = 5000).established(|p| {
+    with(|c| (c.snd_buf, c.snd_buf_locked) = (5000, true)).established(|p| {
         let taken = p.write_some(20_000).expect("the connection is open");
         assert!(taken > 0 && taken < 20_000, "took {taken}");
         p.forget();

@@ -15,7 +15,7 @@ const ROWS: [(Opt, i32, &[Row]); 20] = [
     (Opt::KeepAlive, 0, &[(-1, Some(1)), (0, Some(0))]),
     (Opt::OobInline, 0, &[(7, Some(1)), (0, Some(0))]),
     (Opt::RcvLowat, 1, &[(0, Some(1)), (7, Some(7)), (70_000, Some(70_000))]),
-    (Opt::SndBuf, 4_194_304, &[(-1, Some(8_388_608)), (0, Some(4_608)), (1_000, Some(4_608)), (40_000, Some(80_000))]),
+    (Opt::SndBuf, 16_384, &[(-1, Some(8_388_608)), (0, Some(4_608)), (1_000, Some(4_608)), (40_000, Some(80_000))]),
     (Opt::RcvBuf, 131_072, &[(-1, Some(8_388_608)), (0, Some(2_304)), (40_000, Some(80_000)), (70_000, Some(140_000))]),
     (Opt::NoDelay, 0, &[(7, Some(1)), (0, Some(0))]),
     (Opt::MaxSeg, 536, &[(-1, None), (0, Some(536)), (40, None), (100, Some(100)), (40_000, None)]),

@@ -529,7 +529,9 @@ impl Play {
             };
             let right = ack + (i64::from(header.window) << shift);
             //= 9293/SHLD-14
-            rule(edge.is_none_or(|edge| right >= edge), "the right edge of the window never moves left (I-09)");
+            //= 7323#2.4
+            let unit = 1_i64 << shift;
+            rule(edge.is_none_or(|edge| right + unit > edge), "the right edge of the window never moves left (I-09)");
             edge = Some(right.max(edge.unwrap_or(right)));
         }
         self.seen.edge = edge;

@@ -62,7 +62,8 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let congestion = CcKind::Reno;
-        let config = Config { max_segment: Some(1000), congestion, pacing: false, ..Config::default() };
+        let config =
+            Config { max_segment: Some(1000), snd_buf: 4_194_304, congestion, pacing: false, ..Config::default() };
         Setup { config, host: HostConfig::default(), syn: "mss 1000".to_owned(), window: 65_535 }
     }
 }
