@@ -237,6 +237,12 @@ impl Stack {
             endpoint.is_ready = true;
             self.ready.push_back(index);
         }
+        self.charge(index);
+    }
+
+    /// What the connection's buffers cost may have changed.
+    pub(super) fn charge(&mut self, index: u32) {
+        let Some(Socket::Connection(endpoint)) = self.sockets.get_mut(index) else { return };
         let memory = endpoint.connection.memory();
         if memory != endpoint.charged {
             let before = core::mem::replace(&mut endpoint.charged, memory);

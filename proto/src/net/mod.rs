@@ -513,6 +513,7 @@ impl Stack {
             self.settle(index, now);
             return None;
         };
+        self.charge(index);
         let endpoint = self.endpoint(index)?;
         let (path, key) = (endpoint.path, endpoint.connection.key());
         let note = self.config.host.notes.then(|| Note::of(&endpoint.connection, now));

@@ -102,9 +102,9 @@ pub struct TcpInfo {
     pub advmss: u16,
     /// Segments that may be out of order before that means loss.
     pub reordering: u32,
-    /// The round trip as the receiver measures it.
+    /// The round trip as the receiver measures it; zero until measured.
     pub rcv_rtt: Duration,
-    /// What the application reads in a round trip, bytes.
+    /// The most that the application has read in such a round trip, bytes.
     pub rcv_space: u32,
     /// How fast segments may leave, bytes a second.
     pub pacing_rate: u64,
@@ -188,10 +188,6 @@ pub struct TcpInfo {
     pub snd_buf: u32,
     /// The size of the receive buffer as it has grown, bytes of memory.
     pub rcv_buf: u32,
-    /// The receiver's own round-trip time (`tcpi_rcv_rtt`), once measured.
-    pub rcv_rtt: Option<Duration>,
-    /// The most that the application has read in one such round trip (`tcpi_rcv_space`), bytes.
-    pub rcv_space: u64,
     /// Memory charged to the connection's buffers, bytes.
     pub memory: usize,
 }
@@ -307,8 +303,8 @@ impl Connection {
                 info.sack = rcv.sack;
                 info.ooo_queue = usize::try_from(rcv.queue.ooo_bytes()).unwrap_or(usize::MAX);
                 info.urgent = rcv.up.since(rcv.nxt() - rcv.queue.readable() as u64);
-                info.rcv_rtt = rcv.tuning.rtt();
-                info.rcv_space = rcv.tuning.per_round();
+                info.rcv_rtt = rcv.tuning.rtt().unwrap_or(Duration::ZERO);
+                info.rcv_space = u32::try_from(rcv.tuning.per_round()).unwrap_or(u32::MAX);
             }
             Shape::Closed(_) => {}
         }
