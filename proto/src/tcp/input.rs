@@ -416,8 +416,12 @@ impl Live {
         let had_room = c.has_room(&self.snd);
         let cwnd_limited = self.snd.congestion_room() == 0;
         self.snd.check_app_limited();
+        let probed = self.snd.retries > 0;
         let mut delivery = Delivery::default();
         self.snd.advance(seg.ack, &mut delivery, now);
+        // The answer to a probe acknowledges what arrived long before: its age is no round trip.
+        //= 9293/MUST-18
+        delivery.oldest = delivery.oldest.filter(|_| !probed);
         c.stats.bytes_acked += seg.ack.min(self.snd.queue.end()).since(una.max(Pos::FIRST));
         let rtt = self.take_round_trip(c, seg, &delivery, now);
         c.stats.delivered = c.stats.delivered.saturating_add(delivery.delivered);
