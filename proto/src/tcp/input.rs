@@ -416,7 +416,7 @@ impl Live {
         let had_room = c.has_room(&self.snd);
         let cwnd_limited = self.snd.congestion_room() == 0;
         self.snd.check_app_limited();
-        let probed = self.snd.retries > 0;
+        let probed = self.snd.retries > 0 && c.timers.deadline(Timer::Persist).is_some();
         let mut delivery = Delivery::default();
         self.snd.advance(seg.ack, &mut delivery, now);
         // The answer to a probe acknowledges what arrived long before: its age is no round trip.

@@ -182,7 +182,12 @@ impl SendHalf {
     /// would not accept that.
     pub(super) fn acceptable_seq(&self) -> Pos {
         //= 9293/MUST-34
-        // Like Linux: the right edge of a shrunk window is the highest number that the peer accepts.
+        // Like Linux: the right edge of a shrunk window is the highest number that the peer accepts. By less than a unit of
+        // its scale no window has shrunk: there the field was rounded (RFC 7323 2.4).
+        //= 7323#2.4
+        if self.nxt.since(self.edge()) < 1 << self.wscale {
+            return self.nxt;
+        }
         self.nxt.min(self.edge()).max(self.una)
     }
 
