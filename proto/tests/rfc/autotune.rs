@@ -201,11 +201,11 @@ fn a_writer_waits_for_memory() {
 //= 7323#2.4
 #[test]
 fn a_rounded_window_has_not_shrunk() {
-    Setup::default().peer("mss 1000,wscale 7").window(10).established(|p| {
-        p.write(1280);
+    Setup::default().peer("mss 1000,wscale 7").window(1280).established(|p| {
+        p.write(1200);
         p.forget();
         p.inject(". 1:1001 ack 1 win 9");
-        p.expect(". 1281 ack 1001");
+        p.expect(". 1201 ack 1001");
         p.inject(". 1001:2001 ack 1 win 8");
         p.expect(". 1025 ack 2001");
     });
