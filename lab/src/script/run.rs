@@ -61,8 +61,8 @@ impl Default for Settings {
         let mut stack = StackConfig::default();
         // Scripts are written for kernels whose interfaces have no pacing: what a window allows leaves at once.
         stack.tcp.pacing = false;
-        // Their largest receive buffer gives a window scale of 7.
-        stack.tcp.rcv_buf_max = 6_291_456;
+        // Their largest receive buffer gives a window scale of 7, and writes do not wait for a send buffer to grow.
+        (stack.tcp.rcv_buf_max, stack.tcp.snd_buf) = (6_291_456, 4_194_304);
         Settings {
             stack,
             ipv6: false,
