@@ -6,5 +6,10 @@
 #[test]
 fn the_documents_tell_the_truth() {
     std::env::set_current_dir("..").expect("the package lies in the workspace");
-    trycmd::TestCases::new().env("TZ", "UTC").case("README.md").case("README.zh.md").case("docs/article.md");
+    trycmd::TestCases::new()
+        .env("TZ", "UTC")
+        .case("README.md")
+        .case("README.zh.md")
+        .case("docs/article.md")
+        .case("docs/drill.md");
 }
