@@ -73,7 +73,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             outcome = serving => outcome??,
             () = stop.asked() => on::abort(&host),
         }
-        on::finish(&host, &mut stop, PATIENCE).await;
+        on::finish(&host, &mut stop, PATIENCE, args.host.transit()).await;
         Ok::<(), Failure>(())
     });
     drop(host);

@@ -305,7 +305,7 @@ impl Trouble {
     }
 
     pub(super) fn interrupted() -> Self {
-        Trouble { is_interrupt: true, ..Trouble::new(GENERIC, "interrupted") }
+        Trouble { is_interrupt: true, ..Trouble::new(INTERRUPTED, "interrupted") }
     }
 }
 
@@ -344,11 +344,13 @@ fn amount(bytes: f64) -> String {
 }
 
 /// wget's exit statuses.
-pub(super) const GENERIC: u8 = 1;
+const GENERIC: u8 = 1;
 pub(super) const FILE: u8 = 3;
 const NETWORK: u8 = 4;
 const AUTHENTICATION: u8 = 6;
 const PROTOCOL: u8 = 7;
 const SERVER: u8 = 8;
+/// What a shell says of a program that SIGINT has ended, as it ends wget.
+const INTERRUPTED: u8 = 130;
 /// Like wget: one second more before each try, up to ten.
 const LONGEST_PAUSE: u64 = 10;

@@ -102,14 +102,15 @@ fn fetch_all(args: &Args) -> Result<Option<u8>, Failure> {
             if let Err(trouble) = outcome {
                 output.discard_if_empty();
                 eprintln!("tidegate: {}: {trouble}", url);
-                worst = Some(worst.map_or(trouble.status, |worst| worst.min(trouble.status)));
                 if trouble.is_interrupt {
+                    worst = Some(trouble.status);
                     break;
                 }
+                worst = Some(worst.map_or(trouble.status, |worst| worst.min(trouble.status)));
             }
         }
         drop(fetch);
-        on::finish(&host, &mut stop, PATIENCE).await;
+        on::finish(&host, &mut stop, PATIENCE, args.host.transit()).await;
         Ok::<_, Failure>(worst)
     });
     drop(host);
@@ -130,7 +131,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 const EXAMPLES: &str = "\
 Exit status: 0 all is there; 1 something else; 2 usage; 3 a file; 4 the network; 6 not authorised; 7 no HTTP; 8 the
-server said no.
+server said no; 130 interrupted: -c goes on from there.
 
 Examples:
   tidegate get http://10.9.0.1/file_64KB --dev tun:tide0 --addr 10.9.0.2/24

@@ -126,6 +126,11 @@ impl Options {
         Ok(Opened { device, config, capture })
     }
 
+    /// How long a frame of ours is on its way through the impaired link, at most.
+    pub(crate) fn transit(&self) -> std::time::Duration {
+        std::time::Duration::from_nanos((self.delay + self.jitter).as_nanos())
+    }
+
     fn link(&self) -> LinkConfig {
         LinkConfig {
             delay: self.delay,

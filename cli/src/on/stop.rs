@@ -33,8 +33,8 @@ impl Stop {
 }
 
 /// Waits until every connection that was closed has been closed by both sides, but for TIME-WAIT: a program that ends
-/// needs none. A signal, or `patience` at an end, resets what is left.
-pub(crate) async fn finish(host: &Host, stop: &mut Stop, patience: Duration) {
+/// needs none. A signal, or `patience` at an end, resets what is left. `transit` is how long our own link holds the last word.
+pub(crate) async fn finish(host: &Host, stop: &mut Stop, patience: Duration, transit: Duration) {
     let closed = async {
         while host.driver().call(|sockets, _| sockets.stack().connections().next().is_some()) {
             tokio::time::sleep(LOOK).await;
@@ -44,6 +44,9 @@ pub(crate) async fn finish(host: &Host, stop: &mut Stop, patience: Duration) {
         () = closed => {}
         () = stop.asked() => abort(host),
         () = tokio::time::sleep(patience) => abort(host),
+    }
+    if !transit.is_zero() {
+        tokio::time::sleep(transit).await;
     }
 }
 
