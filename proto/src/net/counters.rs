@@ -4,49 +4,64 @@
 //! In: events, as they happen.
 //! Out: [`Counters`], [`Population`].
 
-/// Counters, under the kernel's MIB names in this language's spelling (`TCPTimeWaitOverflow` is
-/// `time_wait_overflow`).
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the names are the kernel's")]
-pub struct Counters {
-    pub active_opens: u64,
-    pub passive_opens: u64,
-    pub attempt_fails: u64,
-    pub estab_resets: u64,
-    pub in_segs: u64,
-    pub out_segs: u64,
-    pub retrans_segs: u64,
-    pub in_errs: u64,
-    pub in_csum_errors: u64,
-    pub out_rsts: u64,
-    pub listen_overflows: u64,
-    pub listen_drops: u64,
-    pub req_q_full_drop: u64,
-    pub time_wait_reused: u64,
-    pub time_wait_overflow: u64,
-    pub time_wait_killed: u64,
-    pub challenge_acks: u64,
-    pub memory_pressures: u64,
-    pub in_hdr_errors: u64,
-    pub in_addr_errors: u64,
-    pub in_unknown_protos: u64,
-    pub out_no_routes: u64,
-    pub frag_oks: u64,
-    pub frag_fails: u64,
-    pub frag_creates: u64,
-    pub reasm_reqds: u64,
-    pub reasm_oks: u64,
-    pub reasm_fails: u64,
-    pub reasm_timeout: u64,
-    pub reasm_overlaps: u64,
-    pub out_discards: u64,
-    pub icmp_in_echos: u64,
-    pub icmp_out_echo_reps: u64,
-    pub icmp_in_errors: u64,
-    pub icmp_in_redirects: u64,
-    pub icmp_out_time_excds: u64,
-    pub icmp_out_parm_probs: u64,
-    pub icmp_out_rate_limit_global: u64,
+/// Fields, and the name of each as the kernel's `nstat` prints it.
+macro_rules! counters {
+    ($($field:ident = $name:literal,)*) => {
+        /// Counters, under the kernel's MIB names in this language's spelling. What the kernel counts apart for IPv6 is
+        /// in the same counter here.
+        #[derive(Clone, Default, PartialEq, Eq, Debug)]
+        pub struct Counters {
+            $(#[doc = concat!("`", $name, "`.")] pub $field: u64,)*
+        }
+
+        impl Counters {
+            /// Each counter under the kernel's MIB name, as `nstat` prints it: `TcpRetransSegs`.
+            pub fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$(($name, self.$field),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    active_opens = "TcpActiveOpens",
+    passive_opens = "TcpPassiveOpens",
+    attempt_fails = "TcpAttemptFails",
+    estab_resets = "TcpEstabResets",
+    in_segs = "TcpInSegs",
+    out_segs = "TcpOutSegs",
+    retrans_segs = "TcpRetransSegs",
+    in_errs = "TcpInErrs",
+    in_csum_errors = "TcpInCsumErrors",
+    out_rsts = "TcpOutRsts",
+    listen_overflows = "TcpExtListenOverflows",
+    listen_drops = "TcpExtListenDrops",
+    req_q_full_drop = "TcpExtTCPReqQFullDrop",
+    time_wait_reused = "TcpExtTWRecycled",
+    time_wait_overflow = "TcpExtTCPTimeWaitOverflow",
+    time_wait_killed = "TcpExtTWKilled",
+    challenge_acks = "TcpExtTCPChallengeACK",
+    memory_pressures = "TcpExtTCPMemoryPressures",
+    in_hdr_errors = "IpInHdrErrors",
+    in_addr_errors = "IpInAddrErrors",
+    in_unknown_protos = "IpInUnknownProtos",
+    out_no_routes = "IpOutNoRoutes",
+    frag_oks = "IpFragOKs",
+    frag_fails = "IpFragFails",
+    frag_creates = "IpFragCreates",
+    reasm_reqds = "IpReasmReqds",
+    reasm_oks = "IpReasmOKs",
+    reasm_fails = "IpReasmFails",
+    reasm_timeout = "IpReasmTimeout",
+    reasm_overlaps = "IpExtReasmOverlaps",
+    out_discards = "IpOutDiscards",
+    icmp_in_echos = "IcmpInEchos",
+    icmp_out_echo_reps = "IcmpOutEchoReps",
+    icmp_in_errors = "IcmpInErrors",
+    icmp_in_redirects = "IcmpInRedirects",
+    icmp_out_time_excds = "IcmpOutTimeExcds",
+    icmp_out_parm_probs = "IcmpOutParmProbs",
+    icmp_out_rate_limit_global = "IcmpOutRateLimitGlobal",
 }
 
 /// How much a stack holds (I-28: all zero when everything is over).
