@@ -5,10 +5,10 @@
 //! Out: a running [`Host`].
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rustix::rand::{GetRandomFlags, getrandom};
-use tidegate_proto::net::{Cidr, Stack, StackConfig};
+use tidegate_proto::net::{Cidr, IfaceId, Route, Stack, StackConfig};
 use tidegate_proto::socket::Sockets;
 use tidegate_proto::wire::eth::MacAddr;
 
@@ -22,6 +22,7 @@ use crate::rt::Driver;
 pub struct Builder {
     config: StackConfig,
     addrs: Vec<Cidr>,
+    routes: Vec<(Cidr, Option<IpAddr>)>,
     mac: Option<MacAddr>,
     mtu: Option<u16>,
     seed: Option<[u8; 32]>,
@@ -33,6 +34,7 @@ impl Builder {
         Builder {
             config: StackConfig::default(),
             addrs: Vec::new(),
+            routes: Vec::new(),
             mac: None,
             mtu: None,
             seed: None,
@@ -59,6 +61,25 @@ impl Builder {
     #[must_use]
     pub fn cidr(mut self, cidr: Cidr) -> Self {
         self.addrs.push(cidr);
+        self
+    }
+
+    /// The router for everything that is not on the link: `"10.9.0.1"`, `"fe80::1"`. One for each version of IP.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`, if it is not an address.
+    pub fn gateway(self, gateway: &str) -> io::Result<Self> {
+        let gateway = host_addr(gateway)?;
+        let any = if gateway.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+        Ok(self.route(Cidr { addr: any, prefix: 0 }, Some(gateway)))
+    }
+
+    /// A way to a network that is not the link's: over a router, or, with none, on the link all the same. Of several
+    /// the one with the longest prefix counts.
+    #[must_use]
+    pub fn route(mut self, dst: Cidr, gateway: Option<IpAddr>) -> Self {
+        self.routes.push((dst, gateway));
         self
     }
 
@@ -113,7 +134,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The system's, if it has no more descriptors or threads, or no randomness.
+    /// The system's, if it has no more descriptors or threads, or no randomness; `InvalidInput` for a route that leads
+    /// nowhere.
     pub fn start(self, device: impl Device + 'static) -> io::Result<Host> {
         let seed = match self.seed {
             Some(seed) => seed,
@@ -127,8 +149,24 @@ impl Builder {
         interface.mtu = self.mtu.map_or(interface.mtu, |mtu| mtu.min(interface.mtu));
         let stack = Stack::new(self.config, seed, clock::now());
         let driver = Driver::start(Sockets::new(stack, self.max_sockets), device, interface)?;
+        for (dst, gateway) in self.routes {
+            let route = Route { dst, gateway, iface: IfaceId(0) };
+            let added = driver.call(|sockets, _| sockets.stack_mut().add_route(route));
+            added.map_err(|why| {
+                let way = gateway.map_or_else(String::new, |gateway| format!(" by way of {gateway}"));
+                let why = format!("the route to {}/{}{way}: {why}", dst.addr, dst.prefix);
+                io::Error::new(io::ErrorKind::InvalidInput, why)
+            })?;
+        }
         Ok(Host { driver })
     }
+}
+
+fn host_addr(addr: &str) -> io::Result<IpAddr> {
+    addr.parse().map_err(|_| {
+        let why = format!("{addr:?} is not an address, such as 10.9.0.1 or fe80::1");
+        io::Error::new(io::ErrorKind::InvalidInput, why)
+    })
 }
 
 fn parse(addr: &str) -> Option<Cidr> {

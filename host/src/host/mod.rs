@@ -17,11 +17,14 @@ pub use current::{Entered, Within};
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tidegate_proto::net::Counters;
-use tidegate_proto::socket::Domain;
+use tidegate_proto::socket::{Domain, Listed};
+use tidegate_proto::time;
 use tokio::net::ToSocketAddrs;
 
+use crate::clock;
 use crate::net::{TcpListener, TcpSocket, TcpStream};
 use crate::rt::Driver;
 
@@ -29,7 +32,7 @@ use crate::rt::Driver;
 /// hosts may live in one process.
 ///
 /// The host lives as long as a handle or a socket of it does. When the last is dropped, it is gone at once, with
-/// everything that it has not yet sent.
+/// everything that it has not yet sent: [`shutdown`](Host::shutdown) before that ends all connections in order.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -109,9 +112,32 @@ impl Host {
         TcpSocket::on(self, Domain::V6)
     }
 
-    /// What the host has counted, under the kernel's MIB names.
+    /// What the host has counted, under the kernel's MIB names; [`Counters::by_name`] lists them as `nstat` does.
     pub fn counters(&self) -> Counters {
         self.driver.call(|sockets, _| sockets.stack().counters().clone())
+    }
+
+    /// Every listener and connection of the host with its addresses, state, queues and TCP_INFO, as `ss` shows them;
+    /// those included that no program holds any more, or not yet.
+    pub fn sockets(&self) -> Vec<Listed> {
+        self.driver.call(|sockets, now| sockets.list(now))
+    }
+
+    /// Ends the host in order, and returns how many connections had to be aborted because they were not over when
+    /// `deadline` had passed.
+    ///
+    /// Listeners end at once, what nobody has accepted is reset, and nothing new begins: `ENETDOWN`. Every connection
+    /// sends what was written, and its FIN, and is over when the peer has acknowledged that and has closed, too; until
+    /// then it can be read. So it is with connections that were dropped before. What is not over at the deadline is
+    /// reset; who still has such a connection hears `ECONNABORTED`.
+    ///
+    /// Of several calls the earliest deadline counts: after a patient one, `shutdown(Duration::ZERO)` makes short work
+    /// of it.
+    ///
+    /// Cancel safe: the end goes on.
+    pub async fn shutdown(&self, deadline: Duration) -> usize {
+        let nanos = u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX);
+        self.driver.shutdown(clock::now() + time::Duration::from_nanos(nanos)).await
     }
 
     /// The driver below, for what has no call of its own here.

@@ -14,6 +14,7 @@ use tidegate_proto::net::{Frame, IfaceId, TxFrame};
 use tidegate_proto::socket::{Fd, Ready, Sockets};
 use tidegate_proto::time::Instant;
 
+use super::ending::{Ending, Outlook};
 use super::waiters::{Key, Waiters};
 use crate::dev::{Device, Room, Wait};
 
@@ -29,6 +30,7 @@ pub(super) struct Engine {
     queue: VecDeque<TxFrame>,
     room: Room,
     waiting: Waiters,
+    ending: Option<Ending>,
     /// To be called once the lock is given back.
     woken: Vec<Waker>,
     /// What the alarm is set to.
@@ -50,6 +52,7 @@ impl Engine {
             queue: VecDeque::new(),
             room: Room::Free,
             waiting: Waiters::default(),
+            ending: None,
             woken: Vec::new(),
             armed: None,
             awaits_room: false,
@@ -113,6 +116,9 @@ impl Engine {
             while let Some((fd, ready)) = self.sockets.poll_wake() {
                 self.waiting.take(fd, ready, &mut self.woken);
             }
+            if self.advance_ending(now) {
+                continue;
+            }
             // A wake may have led to output: an acknowledgement that was asked for before there was a connection.
             if self.sockets.next_timeout().is_none_or(|at| at > now) {
                 return;
@@ -165,6 +171,19 @@ impl Engine {
         self.waiting.take_all(fd, &mut self.woken);
     }
 
+    /// Ends all connections, at `deadline` by force.
+    pub(super) fn end(&mut self, deadline: Instant, now: Instant) {
+        match &mut self.ending {
+            Some(ending) => ending.hurry(deadline),
+            None => self.ending = Some(Ending::new(&mut self.sockets, deadline, now)),
+        }
+    }
+
+    /// How many connections had to be aborted, once all have ended; [`end`](Self::end) has begun it.
+    pub(super) fn poll_end(&mut self, waker: &Waker) -> Poll<usize> {
+        self.ending.as_mut().map_or(Poll::Ready(0), |ending| ending.poll(waker))
+    }
+
     pub(super) fn take_woken(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.woken)
     }
@@ -184,7 +203,19 @@ impl Engine {
     /// When something happens by itself: a timer of the stack's, or of the device's.
     fn next_timeout(&self) -> Option<Instant> {
         let device = self.device.as_ref().and_then(Device::next_timeout);
-        self.sockets.next_timeout().into_iter().chain(device).min()
+        let ending = self.ending.as_ref().and_then(Ending::deadline);
+        self.sockets.next_timeout().into_iter().chain(device).chain(ending).min()
+    }
+
+    /// True if there is more to send.
+    fn advance_ending(&mut self, now: Instant) -> bool {
+        let link = match &self.device {
+            None => Outlook::Cut,
+            Some(_) if self.queue.is_empty() => Outlook::Idle,
+            Some(_) => Outlook::Busy,
+        };
+        let Some(ending) = &mut self.ending else { return false };
+        ending.advance(&mut self.sockets, link, now, &mut self.woken)
     }
 
     fn send(&mut self, now: Instant) {

@@ -10,6 +10,7 @@
 //! the thread sleeps on, which wakes nobody.
 
 mod alarm;
+mod ending;
 mod engine;
 mod waiters;
 
@@ -134,6 +135,26 @@ impl Driver {
         let mut engine = self.0.shared.lock();
         engine.close(fd, now);
         self.0.shared.settle(engine, now);
+    }
+
+    /// Ends everything: [`Sockets::take_down`] now, and what is not over at `deadline` is aborted. Returns how many
+    /// connections that were. It is over when every connection is, or only its TIME-WAIT record is left, and what they
+    /// sent has gone to the device. Of several calls the earliest deadline counts.
+    ///
+    /// Cancel safe: the end goes on.
+    pub async fn shutdown(&self, deadline: Instant) -> usize {
+        let mut has_begun = false;
+        poll_fn(|cx| {
+            let now = clock::now();
+            let mut engine = self.0.shared.lock();
+            if !std::mem::replace(&mut has_begun, true) {
+                engine.end(deadline, now);
+            }
+            let outcome = engine.poll_end(cx.waker());
+            self.0.shared.settle(engine, now);
+            outcome
+        })
+        .await
     }
 
     /// Why the device is gone, if it is. Its connections are then as on a cut cable: they live until they time out.

@@ -61,6 +61,11 @@ impl Listener {
         !self.accept_queue.is_empty()
     }
 
+    /// How many wait to be accepted, and how many may.
+    pub(crate) fn queue(&self) -> (usize, usize) {
+        (self.accept_queue.len(), self.backlog)
+    }
+
     pub(crate) fn push(&mut self, connection: u32) {
         self.accept_queue.push_back(connection);
     }

@@ -230,6 +230,19 @@ impl Stack {
         Ok(result)
     }
 
+    /// Aborts a connection, whoever holds it.
+    pub(super) fn abort_any(&mut self, socket: SocketId, now: Instant) -> bool {
+        if matches!(self.state(socket), State::Closed | State::Listen | State::TimeWait) {
+            return false;
+        }
+        self.advance(now);
+        if let Some(endpoint) = self.endpoint_mut(socket.index) {
+            endpoint.connection.abort(now);
+            self.touch(socket.index);
+        }
+        true
+    }
+
     /// Something happened to this connection: it will be asked for output and events.
     pub(super) fn touch(&mut self, index: u32) {
         let Some(Socket::Connection(endpoint)) = self.sockets.get_mut(index) else { return };

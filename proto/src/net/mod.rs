@@ -294,6 +294,11 @@ impl Stack {
         self.with_connection(socket, now, |connection| connection.abort(now))
     }
 
+    /// As [`abort`](Self::abort), whoever holds the connection: for a host that goes down. False if it is over already.
+    pub fn destroy(&mut self, socket: SocketId, now: Instant) -> bool {
+        self.abort_any(socket, now)
+    }
+
     /// Changes settings of a connection that exists: Nagle, cork, keep-alive, user timeout, TTL, DiffServ code point...
     /// On a listener: what its later connections start from.
     //= 9293/MUST-48
@@ -476,6 +481,17 @@ impl Stack {
     /// How many connections, half-open records and TIME-WAIT records there are. Looks at every connection.
     pub fn population(&self) -> Population {
         self.count_population()
+    }
+
+    /// How many connections wait to be accepted, and how many may; `None` if the socket is no listener.
+    pub fn accept_queue(&self, listener: SocketId) -> Option<(usize, usize)> {
+        if self.sockets.generation(listener.index) != listener.generation {
+            return None;
+        }
+        match self.sockets.get(listener.index)? {
+            Socket::Listener(listener) => Some(listener.queue()),
+            Socket::Connection(_) => None,
+        }
     }
 
     /// Every connection that has a TCB of its own, in the order of their slots; for those that look after invariants.

@@ -4,9 +4,12 @@
 //! In: what the program does not want any more.
 //! Out: FIN or RST on its way, a free descriptor, and whether a caller of `close` waits.
 
+use alloc::vec::Vec;
+
 use super::ready::Ready;
 use super::sock::{Call, Role};
 use super::{Errno, Fd, Shutdown, Sockets};
+use crate::net::SocketId;
 use crate::tcp::State;
 use crate::time::{Duration, Instant};
 use crate::wire::FourTuple;
@@ -100,5 +103,47 @@ impl Sockets {
     pub fn is_lingering(&self, linger: &Linger, now: Instant) -> bool {
         let state = self.stack.state_of(&linger.key);
         now < linger.until && matches!(state, State::FinWait1 | State::Closing | State::LastAck)
+    }
+
+    /// The end of the host.
+    pub(super) fn end_all(&mut self, now: Instant) -> Vec<SocketId> {
+        self.is_down = true;
+        let busy = self.table.iter().filter(|(_, sock)| !matches!(sock.role, Role::Idle));
+        let ends = busy.map(|(fd, sock)| match sock.role {
+            Role::Listening(_) => (fd, Shutdown::Read),
+            Role::Idle | Role::Connection(_) => (fd, Shutdown::Write),
+        });
+        let ends: Vec<(Fd, Shutdown)> = ends.collect();
+        for (fd, how) in ends {
+            // A connection that is over already has nothing to end.
+            let _ = self.take_shutdown(fd, how, now);
+        }
+        self.stack.connections().map(|(id, _)| id).filter(|id| !self.is_over(*id)).collect()
+    }
+
+    /// True for a connection of which nothing is left but, perhaps, its TIME-WAIT record.
+    pub fn is_over(&self, connection: SocketId) -> bool {
+        matches!(self.stack.state(connection), State::Closed | State::TimeWait)
+    }
+
+    /// The end of one connection.
+    pub(super) fn end_at_once(&mut self, connection: SocketId, now: Instant) -> bool {
+        if !self.stack.destroy(connection, now) {
+            return false;
+        }
+        if let Some(&fd) = self.owners.get(&connection)
+            && let Some(sock) = self.table.get_mut(fd)
+        {
+            // Like Linux: SOCK_DESTROY.
+            sock.error = Some(Errno::ECONNABORTED);
+            sock.end_told = true;
+            self.wake(fd, Ready::ALL);
+        }
+        true
+    }
+
+    /// Refuses what is new to a host that goes down.
+    pub(super) fn check_up(&self) -> Result<(), Errno> {
+        if self.is_down { Err(Errno::ENETDOWN) } else { Ok(()) }
     }
 }

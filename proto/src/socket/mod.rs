@@ -12,9 +12,10 @@
 //! | `open` | bind, listen, accept, connect, the names of both ends |
 //! | `data` | send and receive with their flags; queue lengths |
 //! | `urgent` | the urgent mark |
-//! | `end` | shutdown, close, linger |
+//! | `end` | shutdown, close, linger; the end of the whole host |
 //! | `ready` | readiness by level, wakes by edge |
 //! | `options` | getsockopt and setsockopt |
+//! | `list` | what there is: `ss` |
 //!
 //! Signals are the caller's: after `EPIPE` from a send without MSG_NOSIGNAL the kernel would raise SIGPIPE. So are
 //! `dup` and `fork`: a descriptor here is an open file description there.
@@ -22,6 +23,7 @@
 mod data;
 mod end;
 mod errno;
+mod list;
 mod open;
 mod options;
 mod ready;
@@ -31,6 +33,7 @@ mod urgent;
 
 pub use end::Linger;
 pub use errno::Errno;
+pub use list::Listed;
 pub use options::{Opt, Value};
 pub use ready::{Edges, Ready};
 pub use sock::Domain;
@@ -38,6 +41,7 @@ pub use table::Fd;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::BitOr;
 
@@ -65,6 +69,8 @@ pub struct Sockets {
     ports: BTreeSet<(u16, Fd)>,
     /// Descriptors that something happened to.
     woken: VecDeque<Fd>,
+    /// The host goes down: nothing new begins.
+    is_down: bool,
 }
 
 /// The flags of send and receive, with Linux's bits. Others mean nothing here.
@@ -91,6 +97,7 @@ impl Sockets {
             owners: BTreeMap::new(),
             ports: BTreeSet::new(),
             woken: VecDeque::new(),
+            is_down: false,
         }
     }
 
@@ -104,8 +111,10 @@ impl Sockets {
         &mut self.stack
     }
 
-    /// `socket`: a TCP socket of this family. `EMFILE` when all descriptors are in use.
+    /// `socket`: a TCP socket of this family. `EMFILE` when all descriptors are in use, `ENETDOWN` after
+    /// [`take_down`](Self::take_down).
     pub fn socket(&mut self, domain: Domain) -> Result<Fd, Errno> {
+        self.check_up()?;
         let config = self.stack.config().tcp.clone();
         self.table.insert(Box::new(Sock::new(domain, config)))
     }
@@ -193,6 +202,25 @@ impl Sockets {
     /// [`is_lingering`](Self::is_lingering) says of what it was given.
     pub fn close(&mut self, fd: Fd, now: Instant) -> Result<Option<Linger>, Errno> {
         self.take_close(fd, now)
+    }
+
+    /// The host goes down. Listeners end, what waits to be accepted is reset, connections that are not open yet are
+    /// given up; every other one sends its FIN once all that was written has gone, and can be read until its peer has
+    /// closed, too. No new one begins: `ENETDOWN`. Returns the connections that are not over, those included whose
+    /// descriptor is closed.
+    pub fn take_down(&mut self, now: Instant) -> Vec<SocketId> {
+        self.end_all(now)
+    }
+
+    /// Aborts a connection, whoever holds it; its program hears `ECONNABORTED`. False if it is over already.
+    pub fn destroy(&mut self, connection: SocketId, now: Instant) -> bool {
+        self.end_at_once(connection, now)
+    }
+
+    /// Every listener and connection: those of descriptors first, then those that no program has, or not yet, then
+    /// half-open and TIME-WAIT records.
+    pub fn list(&self, now: Instant) -> Vec<Listed> {
+        self.list_all(now)
     }
 
     /// `getsockname`.

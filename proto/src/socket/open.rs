@@ -50,6 +50,7 @@ impl Sockets {
 
     /// `listen`: so many connections may wait, and one more, as in the kernel.
     pub(super) fn take_listen(&mut self, fd: Fd, backlog: i32) -> Result<(), Errno> {
+        self.check_up()?;
         let sock = self.table.get(fd).ok_or(Errno::EBADF)?;
         // Like Linux: a negative number is a very large one.
         let backlog = usize::try_from(backlog).unwrap_or(SOMAXCONN).min(SOMAXCONN) + 1;
@@ -134,6 +135,7 @@ impl Sockets {
     }
 
     fn start_connect(&mut self, fd: Fd, remote: SocketAddr, now: Instant) -> Result<(), Errno> {
+        self.check_up()?;
         let sock = self.table.get(fd).ok_or(Errno::EBADF)?;
         match sock.domain {
             Domain::V4 if remote.is_ipv6() => return Err(Errno::EAFNOSUPPORT),

@@ -63,6 +63,11 @@ impl Table {
         self.socks.len() - self.free.len()
     }
 
+    /// Every socket, the lowest descriptor first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Fd, &Sock)> {
+        (0..).zip(&self.socks).filter_map(|(number, sock)| Some((Fd(number), sock.as_deref()?)))
+    }
+
     pub(super) fn get(&self, fd: Fd) -> Option<&Sock> {
         self.socks.get(fd.0 as usize)?.as_deref()
     }
