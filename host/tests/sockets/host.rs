@@ -177,11 +177,11 @@ async fn a_host_lists_its_sockets_and_counters() {
     let own = near.local_addr().unwrap();
     // The driver of the other host has its own thread.
     let settled = async {
-        while hosts.server.sockets().iter().all(|listed| listed.recv_queue < 8) {
+        while hosts.server.sockets().iter().all(|listed| listed.state != State::CloseWait) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(PATIENCE, settled).await.expect("it arrives");
+    timeout(PATIENCE, settled).await.expect("the FIN arrives, after the data");
     let told = |host: &Host| {
         let sockets = host.sockets().into_iter();
         let told = sockets.map(|s| (s.fd.is_some(), s.state, s.local, s.remote, s.recv_queue, s.info.is_some()));
