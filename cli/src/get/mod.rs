@@ -25,7 +25,7 @@ use crate::on::{self, Options, Stop};
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// http://HOST[:PORT]/PATH; several are fetched one after the other
+    /// `http://HOST[:PORT]/PATH`; several are fetched one after the other
     #[arg(required = true, value_name = "URL", value_parser = Url::parse)]
     urls: Vec<Url>,
     /// Write everything to this file; - is standard output

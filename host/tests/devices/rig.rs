@@ -105,8 +105,10 @@ impl<D: Device> Rig<D> {
         loop {
             while self.turn().expect("the device lives") {}
             match self.stack.poll_event() {
-                Some((_, Event::Tcp(tidegate::proto::tcp::Event::Connected))) => return socket,
-                Some((_, event)) => panic!("{event:?} in place of a connection"),
+                Some((id, Event::Tcp(tidegate::proto::tcp::Event::Connected))) if id == socket => return socket,
+                Some((id, event)) if id == socket => panic!("{event:?} in place of a connection"),
+                // An earlier connection's last words.
+                Some(_) => {}
                 None => self.wait(),
             }
         }
