@@ -94,6 +94,9 @@ fn blocks(path: &Path) -> Vec<(u32, Vec<u8>)> {
     blocks
 }
 
+/// An IPv4 header, and a TCP header with timestamps.
+const HEADERS: u32 = 20 + 32;
+
 /// The frames of a file: the lengths kept and on the wire, and everything behind the bytes as text.
 fn packets(path: &Path) -> Vec<(u32, u32, String)> {
     let blocks = blocks(path);
@@ -121,8 +124,12 @@ fn both_directions_are_recorded_with_their_reasons_and_segments_as_the_wire_has_
     let with = |text: &str| packets.iter().filter(|(_, _, comment)| comment.contains(text)).count();
     assert_eq!(with("syn: "), 1);
     assert_eq!(with("handshake: the third segment"), 1);
-    let data = with("data: the application wrote") + with("fin: the application closed");
-    assert_eq!(data, 100_000_usize.div_ceil(1448), "the last burst has the FIN");
+    let is_ours = |comment: &str| {
+        comment.contains("data: the application wrote") || comment.contains("fin: the application closed")
+    };
+    let sent = packets.iter().filter(|(_, _, comment)| is_ours(comment)).map(|(_, len, _)| len - HEADERS);
+    assert_eq!(sent.sum::<u32>(), 100_000, "every byte is on record once, however the bursts fell");
+    assert!(with("fin: the application closed") >= 1, "the last burst has the FIN");
     assert!(with("accepted: ") >= 3, "what was received has been judged");
     assert!(packets.iter().all(|(_, _, comment)| comment.contains(": ")), "everything has a reason");
 }
