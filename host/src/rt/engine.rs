@@ -73,34 +73,13 @@ impl Engine {
             readable.register(waker);
             writable.register(waker);
         }
-        let outcome = device.receive(&mut self.arrived, BATCH);
-        for frame in self.arrived.drain(..) {
-            let verdict = self.sockets.receive(self.iface, frame, now);
-            device.on_verdict(verdict);
-        }
-        match outcome {
-            Ok(received) => received == BATCH,
-            Err(error) => {
-                self.fail(error);
-                false
-            }
-        }
+        self.receive_batch(now) == BATCH
     }
 
     /// Feeds one batch to the stack for a caller that would wait otherwise. True if there was something. Whoever looks
     /// after the device goes on doing so.
     pub(super) fn receive_some(&mut self, now: Instant) -> bool {
-        let Some(device) = &mut self.device else { return false };
-        let outcome = device.receive(&mut self.arrived, BATCH);
-        let arrived = !self.arrived.is_empty();
-        for frame in self.arrived.drain(..) {
-            let verdict = self.sockets.receive(self.iface, frame, now);
-            device.on_verdict(verdict);
-        }
-        if let Err(error) = outcome {
-            self.fail(error);
-        }
-        arrived
+        self.receive_batch(now) > 0
     }
 
     /// Everything that can happen now: timers, output, wakes.
@@ -216,6 +195,21 @@ impl Engine {
         };
         let Some(ending) = &mut self.ending else { return false };
         ending.advance(&mut self.sockets, link, now, &mut self.woken)
+    }
+
+    /// How many frames the device had, up to a batch; all are fed to the stack.
+    fn receive_batch(&mut self, now: Instant) -> usize {
+        let Some(device) = &mut self.device else { return 0 };
+        let outcome = device.receive(&mut self.arrived, BATCH);
+        let arrived = self.arrived.len();
+        for frame in self.arrived.drain(..) {
+            let verdict = self.sockets.receive(self.iface, frame, now);
+            device.on_verdict(verdict);
+        }
+        if let Err(error) = outcome {
+            self.fail(error);
+        }
+        arrived
     }
 
     fn send(&mut self, now: Instant) {
