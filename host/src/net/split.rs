@@ -13,6 +13,7 @@ use bytes::{BufMut, Bytes};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
 use super::TcpStream;
+use super::split_owned::{half, reads, writes};
 
 /// What reads of a [`TcpStream`], made by [`TcpStream::split`].
 #[derive(Debug)]
@@ -29,8 +30,10 @@ pub(super) fn split(stream: &mut TcpStream) -> (ReadHalf<'_>, WriteHalf<'_>) {
     (ReadHalf { stream, shown: Bytes::new() }, WriteHalf(stream))
 }
 
-super::split_owned::reads!(ReadHalf<'_>);
-super::split_owned::writes!(WriteHalf<'_>);
+half!(ReadHalf<'_>);
+reads!(ReadHalf<'_>);
+half!(WriteHalf<'_>);
+writes!(WriteHalf<'_>);
 
 impl ReadHalf<'_> {
     fn stream(&self) -> &TcpStream {

@@ -108,6 +108,36 @@ impl Drop for OwnedWriteHalf {
     }
 }
 
+/// What either half can do.
+macro_rules! half {
+    ($half:ty) => {
+        impl $half {
+            /// As [`TcpStream::ready`].
+            ///
+            /// Cancel safe.
+            pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+                self.stream().ready(interest).await
+            }
+
+            /// The peer's address.
+            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+                self.stream().peer_addr()
+            }
+
+            /// Our end's address.
+            pub fn local_addr(&self) -> io::Result<SocketAddr> {
+                self.stream().local_addr()
+            }
+        }
+
+        impl AsRef<TcpStream> for $half {
+            fn as_ref(&self) -> &TcpStream {
+                self.stream()
+            }
+        }
+    };
+}
+
 /// What a reading half can do.
 macro_rules! reads {
     ($half:ty) => {
@@ -122,13 +152,6 @@ macro_rules! reads {
             /// As [`TcpStream::poll_peek`].
             pub fn poll_peek(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
                 self.stream().poll_peek(cx, buf)
-            }
-
-            /// As [`TcpStream::ready`].
-            ///
-            /// Cancel safe.
-            pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-                self.stream().ready(interest).await
             }
 
             /// As [`TcpStream::readable`].
@@ -164,22 +187,6 @@ macro_rules! reads {
             pub fn try_recv_bytes(&self) -> io::Result<Bytes> {
                 self.stream().try_recv_bytes()
             }
-
-            /// The peer's address.
-            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-                self.stream().peer_addr()
-            }
-
-            /// Our end's address.
-            pub fn local_addr(&self) -> io::Result<SocketAddr> {
-                self.stream().local_addr()
-            }
-        }
-
-        impl AsRef<TcpStream> for $half {
-            fn as_ref(&self) -> &TcpStream {
-                self.stream()
-            }
         }
 
         /// Cancel safe.
@@ -212,13 +219,6 @@ macro_rules! reads {
 macro_rules! writes {
     ($half:ty) => {
         impl $half {
-            /// As [`TcpStream::ready`].
-            ///
-            /// Cancel safe.
-            pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-                self.stream().ready(interest).await
-            }
-
             /// As [`TcpStream::writable`].
             ///
             /// Cancel safe.
@@ -246,22 +246,6 @@ macro_rules! writes {
             /// As [`TcpStream::try_send_bytes`].
             pub fn try_send_bytes(&self, data: &mut Bytes) -> io::Result<usize> {
                 self.stream().try_send_bytes(data)
-            }
-
-            /// The peer's address.
-            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-                self.stream().peer_addr()
-            }
-
-            /// Our end's address.
-            pub fn local_addr(&self) -> io::Result<SocketAddr> {
-                self.stream().local_addr()
-            }
-        }
-
-        impl AsRef<TcpStream> for $half {
-            fn as_ref(&self) -> &TcpStream {
-                self.stream()
             }
         }
 
@@ -294,7 +278,9 @@ macro_rules! writes {
     };
 }
 
-pub(super) use {reads, writes};
+pub(super) use {half, reads, writes};
 
+half!(OwnedReadHalf);
 reads!(OwnedReadHalf);
+half!(OwnedWriteHalf);
 writes!(OwnedWriteHalf);
