@@ -457,7 +457,7 @@ impl Live {
     fn on_same_ack(&mut self, seg: &Arrival, window_changed: bool, now: Instant) {
         //= 5681#2
         if seg.is_bare() && !window_changed && self.snd.is_outstanding() {
-            self.snd.on_duplicate_ack(now);
+            self.snd.on_duplicate_ack();
         } else if !self.snd.is_outstanding() {
             self.snd.retries = 0;
             self.snd.progress = now;

@@ -276,7 +276,7 @@ mod tests {
             let in_flight = self.in_flight();
             if ack == self.una {
                 if let DupAck::FastRetransmit { flight } = self.recovery.on_dup_ack(self.una, self.nxt, in_flight) {
-                    self.cc.on_loss(flight, Instant::ZERO);
+                    self.cc.on_loss(flight);
                     self.lost = true;
                 }
             } else {

@@ -128,7 +128,7 @@ impl SackRecovery {
         let answer = Answer { ack: ack.una, duplicate: probe_duplicated, repeated: ack.repeated };
         //= 8985#7.4.2
         if self.tlp.on_ack(answer) && self.phase <= Phase::Disorder {
-            cc.on_loss(inflight.segments().saturating_add(ack.delivery.acked), ack.now);
+            cc.on_loss(inflight.segments().saturating_add(ack.delivery.acked));
             cc.on_recovery_exit(inflight.segments());
         }
         self.take_end(ack, inflight, cc);
@@ -370,6 +370,6 @@ impl SackRecovery {
         self.undo.begin(ack.una);
         self.tlp.forget();
         self.prr = Prr::new(inflight.segments(), inflight.sacked(), delivery.delivered);
-        cc.on_loss(inflight.segments().saturating_add(delivery.acked), ack.now);
+        cc.on_loss(inflight.segments().saturating_add(delivery.acked));
     }
 }

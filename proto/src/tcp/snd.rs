@@ -366,13 +366,13 @@ impl SendHalf {
     }
 
     /// A duplicate acknowledgement, by the definition of RFC 5681 2.
-    pub(super) fn on_duplicate_ack(&mut self, now: Instant) {
+    pub(super) fn on_duplicate_ack(&mut self) {
         match self.recovery.on_dup_ack(self.una, self.nxt, self.inflight.segments()) {
             // A probe that was too large is no sign of congestion (RFC 4821 7.6.1).
             //= 8899#4.4
             DupAck::FastRetransmit { .. } if self.pmtu.on_loss(self.una) => self.repair_head(RetransmitCause::PathMtu),
             DupAck::FastRetransmit { flight } => {
-                self.cc.on_loss(flight, now);
+                self.cc.on_loss(flight);
                 self.repair_head(RetransmitCause::Fast);
             }
             DupAck::Counted | DupAck::Ignored => {}

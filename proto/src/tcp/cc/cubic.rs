@@ -263,7 +263,7 @@ mod tests {
     impl Path {
         fn after_loss(cwnd: u32, rtt: Duration) -> Self {
             let mut cc = with_window(cwnd);
-            cc.on_loss(cwnd, Instant::ZERO);
+            cc.on_loss(cwnd);
             cc.on_repaired();
             Path { cc, now: Instant::ZERO, rtt }
         }
@@ -335,7 +335,7 @@ mod tests {
         let mut path = Path::after_loss(1000, Duration::from_millis(100));
         path.run(Duration::from_secs(1));
         let cwnd = path.cc.cwnd();
-        path.cc.on_loss(cwnd, path.now);
+        path.cc.on_loss(cwnd);
         path.cc.on_repaired();
         assert!(path.cc.cwnd().abs_diff(cwnd * 7 / 10) <= 1);
         // Fast convergence: the curve is now flat at 0.85 of the window of the second loss, not at the window itself.
@@ -368,14 +368,14 @@ mod tests {
         path.run(Duration::from_secs(5));
         let mut spared = path.cc.clone();
         let cwnd = path.cc.cwnd();
-        path.cc.on_loss(cwnd, path.now);
+        path.cc.on_loss(cwnd);
         path.cc.on_undo();
         assert_eq!(path.cc.cwnd(), cwnd);
         let sample = Sample { acked: 40, srtt: path.rtt, ..Sample::full(cwnd, path.now + Duration::from_secs(6)) };
         path.cc.on_ack(&sample);
         spared.on_ack(&sample);
         assert_eq!(path.cc.cwnd(), spared.cwnd(), "as if nothing had happened");
-        path.cc.on_loss(cwnd, path.now);
+        path.cc.on_loss(cwnd);
         path.cc.on_repaired();
         path.cc.on_undo();
         assert!(path.cc.cwnd() < cwnd, "too late: it was a loss");
@@ -427,7 +427,7 @@ mod tests {
                         prop_assert!(cc.cwnd() >= before && cc.cwnd() - before <= acked);
                     }
                     2 => {
-                        cc.on_loss(n % 1000, now);
+                        cc.on_loss(n % 1000);
                         prop_assert!(cc.cwnd() <= before.max(2), "a loss never widens the window");
                     }
                     3 => cc.on_timeout(n % 1000),

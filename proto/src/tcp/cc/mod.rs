@@ -194,7 +194,7 @@ impl Cc {
     }
 
     /// Loss was detected while `in_flight` segments were out, and fast recovery begins. Once per window of data.
-    pub fn on_loss(&mut self, in_flight: u32, _now: Instant) {
+    pub fn on_loss(&mut self, in_flight: u32) {
         match self {
             Cc::Reno(reno) => reno.on_loss(in_flight),
             Cc::Cubic(cubic) => cubic.on_loss(),
@@ -258,11 +258,6 @@ impl Cc {
             Cc::Bbr(bbr) => bbr.on_restart(now),
             Cc::Reno(_) | Cc::Fixed(_) => {}
         }
-    }
-
-    /// For a whole RTO no more than `used` segments of the window were in use.
-    pub fn on_underuse(&mut self, used: u32) {
-        self.set_window(|window| window.on_underuse(used));
     }
 
     /// A window that was not used says nothing about what the path would carry.

@@ -105,7 +105,7 @@ mod tests {
             round(&mut cc, acked);
             round(&mut cc, acked);
             assert_eq!(cc.cwnd(), 40);
-            cc.on_loss(40, Instant::ZERO);
+            cc.on_loss(40);
             cc.on_recovery_exit(40);
             assert_eq!((cc.cwnd(), cc.ssthresh(), cc.in_slow_start()), (20, 20, false));
             for expected in 21..30 {
@@ -133,7 +133,7 @@ mod tests {
         //= 5681#3.2
         for (in_flight, ssthresh) in [(90, 20), (40, 20), (11, 5), (5, 2), (3, 2), (1, 2), (0, 2)] {
             let mut fast = with_window(40);
-            fast.on_loss(in_flight, Instant::ZERO);
+            fast.on_loss(in_flight);
             assert_eq!((fast.cwnd(), fast.ssthresh()), (ssthresh, ssthresh));
             let mut slow = with_window(40);
             slow.on_timeout(in_flight);
@@ -148,7 +148,7 @@ mod tests {
         //= 6582#3.2
         for (in_flight, cwnd) in [(0, 2), (1, 2), (7, 8), (19, 20), (30, 20)] {
             let mut cc = with_window(40);
-            cc.on_loss(40, Instant::ZERO);
+            cc.on_loss(40);
             cc.on_recovery_exit(in_flight);
             assert_eq!(cc.cwnd(), cwnd, "{in_flight} in flight");
         }
@@ -164,7 +164,7 @@ mod tests {
             cc.on_ack(&sample);
             assert_eq!(cc.cwnd(), slow_start, "slow start: {sample:?}");
             let mut cc = with_window(20);
-            cc.on_loss(20, Instant::ZERO);
+            cc.on_loss(20);
             for _ in 0..9 {
                 cc.on_ack(&sample);
             }
@@ -185,7 +185,7 @@ mod tests {
             for _ in 0..5 {
                 round(&mut cc, 1);
             }
-            cc.on_loss(320, Instant::ZERO);
+            cc.on_loss(320);
             cc.on_idle(Duration::from_millis(idle_millis), rto);
             assert_eq!((cc.cwnd(), cc.ssthresh()), (cwnd, 160), "idle for {idle_millis} ms");
         }
@@ -213,7 +213,7 @@ mod tests {
                         prop_assert!(cc.cwnd() >= before && cc.cwnd() - before <= acked);
                     }
                     2 => {
-                        cc.on_loss(n % 1000, Instant::ZERO);
+                        cc.on_loss(n % 1000);
                         prop_assert!(cc.cwnd() <= before.max(LEAST_THRESHOLD), "a loss never widens the window");
                     }
                     3 => cc.on_timeout(n % 1000),

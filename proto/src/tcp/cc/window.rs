@@ -106,16 +106,6 @@ impl Window {
         self.cwnd = self.cwnd.checked_shr(halvings).unwrap_or(0).max(restart);
     }
 
-    /// Of the window only `used` segments were in use for a while: half of the rest is given up.
-    pub(super) fn on_underuse(&mut self, used: u32) {
-        //= 7661#4.4
-        let used = used.max(self.initial);
-        if used < self.cwnd {
-            self.keep_as_threshold();
-            self.cwnd = self.cwnd.midpoint(used);
-        }
-    }
-
     /// What was known of the path is kept as the threshold. Like Linux: three quarters of the window.
     fn keep_as_threshold(&mut self) {
         self.ssthresh = self.ssthresh.max(self.cwnd / 2 + self.cwnd / 4);

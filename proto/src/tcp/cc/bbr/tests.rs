@@ -191,7 +191,7 @@ fn what_was_no_loss_is_undone() {
     let mut path = Path::new(1000, 100, 1000, 0);
     path.run(Duration::from_millis(250));
     assert_eq!(path.bbr().state, State::Startup);
-    path.cc.on_loss(path.in_flight(), path.now);
+    path.cc.on_loss(path.in_flight());
     path.lose = 5;
     while !path.bbr().full_bw_reached {
         path.run(Duration::from_millis(1));
