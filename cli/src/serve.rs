@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         let _ = end.send(());
         tokio::select! {
             outcome = serving => outcome??,
-            () = stop.asked() => on::abort(&host),
+            () = stop.asked() => on::abort(&host).await,
         }
         on::finish(&host, &mut stop, PATIENCE, args.host.transit()).await;
         Ok::<(), Failure>(())

@@ -32,18 +32,12 @@ impl Stop {
     }
 }
 
-/// Waits until every connection that was closed has been closed by both sides, but for TIME-WAIT: a program that ends
-/// needs none. A signal, or `patience` at an end, resets what is left. `transit` is how long our own link holds the last word.
+/// Ends the host in order; a signal, or `patience` at an end, resets what is left. `transit` is how long our own link
+/// holds the last word.
 pub(crate) async fn finish(host: &Host, stop: &mut Stop, patience: Duration, transit: Duration) {
-    let closed = async {
-        while host.driver().call(|sockets, _| sockets.stack().connections().next().is_some()) {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
     tokio::select! {
-        () = closed => {}
-        () = stop.asked() => abort(host),
-        () = tokio::time::sleep(patience) => abort(host),
+        _ = host.shutdown(patience) => {}
+        () = stop.asked() => abort(host).await,
     }
     if !transit.is_zero() {
         tokio::time::sleep(transit).await;
@@ -51,15 +45,8 @@ pub(crate) async fn finish(host: &Host, stop: &mut Stop, patience: Duration, tra
 }
 
 /// Resets every connection.
-pub(crate) fn abort(host: &Host) {
-    host.driver().call(|sockets, now| {
-        let stack = sockets.stack_mut();
-        let all: Vec<_> = stack.connections().map(|(id, _)| id).collect();
-        for id in all {
-            // Who has gone in the meantime needs no reset.
-            let _ = stack.abort(id, now);
-        }
-    });
+pub(crate) async fn abort(host: &Host) {
+    host.shutdown(Duration::ZERO).await;
 }
 
 /// Says so if a capture is not whole.
@@ -68,6 +55,3 @@ pub(crate) fn report(capture: Option<&CaptureStatus>) {
         eprintln!("tidegate: the capture ends early: {}", super::plain(&failure));
     }
 }
-
-/// How often to look whether the last connection has gone: only while a program ends.
-const LOOK: Duration = Duration::from_millis(5);
