@@ -15,8 +15,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use tidegate_lab::app::App;
-use tidegate_lab::link::{LinkConfig, Queue};
-use tidegate_lab::rng::Ppm;
+use tidegate_lab::link::LinkConfig;
 use tidegate_lab::scenario::{self, Scenario, Settings, Stage};
 use tidegate_lab::world::{Patience, Stuck};
 use tidegate_proto::time::{Duration, Instant};
@@ -25,6 +24,7 @@ use self::play::Play;
 use crate::explain::Lang;
 use crate::failure::Failure;
 use crate::values::{self, Rate, Which};
+use crate::vices::Vices;
 
 /// Play a scene between two hosts on our own TCP, and explain it
 #[derive(clap::Args)]
@@ -46,30 +46,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = DOWNLOAD)]
     think: Option<Duration>,
 
-    /// Frames that are lost: 1% or 0.01
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = values::probability, help_heading = LINK)]
-    loss: Ppm,
     /// One way from host to host: 70us, 20ms
     #[arg(long, value_name = "TIME", default_value = "70us", value_parser = values::duration, help_heading = LINK)]
     delay: Duration,
-    /// Up to so much more, at random, in order
-    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration, help_heading = LINK)]
-    jitter: Duration,
-    /// Frames that are overtaken by later ones
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = values::probability, help_heading = LINK)]
-    reorder: Ppm,
-    /// Frames that arrive twice
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = values::probability, help_heading = LINK)]
-    duplicate: Ppm,
-    /// Frames that arrive with a bit flipped
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = values::probability, help_heading = LINK)]
-    corrupt: Ppm,
+    #[command(flatten, next_help_heading = LINK)]
+    vices: Vices,
     /// Bits per second: 100mbit, 1G, unlimited
     #[arg(long, default_value = "1G", value_parser = Rate::parse, help_heading = LINK)]
     rate: Rate,
-    /// What may wait in front of the link: 256K, 100p (packets), unlimited
-    #[arg(long, default_value = "unlimited", value_parser = values::queue, help_heading = LINK)]
-    queue: Queue,
     /// The largest IP packet, bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1500, help_heading = LINK)]
     mtu: u16,
@@ -162,17 +146,7 @@ fn settings(args: &Args) -> Result<Settings, Failure> {
     }
     settings.mtu = args.mtu;
     settings.ipv6 = args.ipv6;
-    settings.link = LinkConfig {
-        delay: args.delay,
-        jitter: args.jitter,
-        loss: args.loss,
-        duplicate: args.duplicate,
-        reorder: args.reorder,
-        corrupt: args.corrupt,
-        rate: args.rate.0,
-        queue: args.queue,
-        ..settings.link
-    };
+    settings.link = LinkConfig { delay: args.delay, rate: args.rate.0, ..args.vices.of(settings.link) };
     settings.think = args.think.unwrap_or(settings.think);
     if args.no_merge {
         settings.merge = None;

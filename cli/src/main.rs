@@ -17,6 +17,7 @@ mod read;
 #[cfg(target_os = "linux")]
 mod serve;
 mod values;
+mod vices;
 
 use std::process::ExitCode;
 

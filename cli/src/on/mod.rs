@@ -13,14 +13,14 @@ use std::path::PathBuf;
 
 use tidegate::Host;
 use tidegate::dev::{Capture, CaptureFiles, CaptureStatus, Device, Impair, Merge};
-use tidegate::lab::link::{LinkConfig, Queue};
-use tidegate::lab::rng::Ppm;
+use tidegate::lab::link::LinkConfig;
 use tidegate::proto::net::{Cidr, IfaceId, Route, StackConfig};
 use tidegate::proto::time::Duration;
 
 use self::device::Dev;
 use crate::failure::Failure;
 use crate::values::{self, Rate, Which};
+use crate::vices::Vices;
 
 pub(crate) use self::stop::{Stop, abort, finish, report};
 
@@ -46,30 +46,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", help_heading = HOST)]
     user: Option<String>,
 
-    /// Frames that are lost, in each direction: 1% or 0.01
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = values::probability, help_heading = LINK)]
-    loss: Ppm,
     /// So much longer, each way: 25ms
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration, help_heading = LINK)]
     delay: Duration,
-    /// Up to so much more, at random, in order
-    #[arg(long, value_name = "TIME", default_value = "0", value_parser = values::duration, help_heading = LINK)]
-    jitter: Duration,
-    /// Frames that are overtaken by later ones
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = values::probability, help_heading = LINK)]
-    reorder: Ppm,
-    /// Frames that arrive twice
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = values::probability, help_heading = LINK)]
-    duplicate: Ppm,
-    /// Frames that arrive with a bit flipped
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = values::probability, help_heading = LINK)]
-    corrupt: Ppm,
+    #[command(flatten, next_help_heading = LINK)]
+    vices: Vices,
     /// Bits per second, each way: 100mbit, 1G, unlimited
     #[arg(long, default_value = "unlimited", value_parser = Rate::parse, help_heading = LINK)]
     rate: Rate,
-    /// What may wait in front of the link: 256K, 100p (packets), unlimited
-    #[arg(long, default_value = "unlimited", value_parser = values::queue, help_heading = LINK)]
-    queue: Queue,
     /// Decides every chance on the link
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = LINK)]
     seed: u64,
@@ -128,21 +112,11 @@ impl Options {
 
     /// How long a frame of ours is on its way through the impaired link, at most.
     pub(crate) fn transit(&self) -> std::time::Duration {
-        std::time::Duration::from_nanos((self.delay + self.jitter).as_nanos())
+        std::time::Duration::from_nanos((self.delay + self.vices.jitter).as_nanos())
     }
 
     fn link(&self) -> LinkConfig {
-        LinkConfig {
-            delay: self.delay,
-            jitter: self.jitter,
-            loss: self.loss,
-            duplicate: self.duplicate,
-            reorder: self.reorder,
-            corrupt: self.corrupt,
-            rate: self.rate.0,
-            queue: self.queue,
-            ..ideal()
-        }
+        LinkConfig { delay: self.delay, rate: self.rate.0, ..self.vices.of(ideal()) }
     }
 
     fn files(&self) -> Result<Option<CaptureFiles>, Failure> {
