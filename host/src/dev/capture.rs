@@ -85,6 +85,9 @@ impl<D: Device> Capture<D> {
         let time = Instant::ZERO + since_1970;
         self.writer.packet(&Packet { interface: self.id, time, direction, bytes, comments: &comments });
         self.files.status.lock().frames += 1;
+        if self.files.is_full_with(self.writer.pending()) {
+            self.write();
+        }
     }
 
     /// What is recorded of a frame that goes out.
@@ -113,7 +116,7 @@ impl<D: Device> Capture<D> {
     /// To the file, and on to the next one if this one is full.
     fn write(&mut self) {
         self.files.write(&self.writer.take_bytes());
-        if self.files.is_full() {
+        if self.files.is_full_with(0) {
             self.files.turn();
             (self.writer, self.id) = begin(&self.interface);
         }
@@ -190,8 +193,8 @@ impl CaptureFiles {
         Ok(Self::of(vec![File::create(path)?], u64::MAX))
     }
 
-    /// `count` files of some `max_bytes` each (whatever is at hand together stays together): when the last is full,
-    /// the first is begun again. They are called as tcpdump calls them, `PATH` with a number behind it, and all are
+    /// `count` files of some `max_bytes` each, a last record more at the most: when the last file is full, the first is
+    /// begun again. They are called as tcpdump calls them, `PATH` with a number behind it, and all are
     /// opened at once, so that a program may give up its rights afterwards.
     ///
     /// # Errors
@@ -229,8 +232,9 @@ impl CaptureFiles {
         status.failure = self.files[self.current].write_all(bytes).err().map(Arc::new);
     }
 
-    fn is_full(&self) -> bool {
-        self.written >= self.max_bytes
+    /// True if the current file takes nothing more once `pending` bytes are in it.
+    fn is_full_with(&self, pending: usize) -> bool {
+        self.written.saturating_add(u64::try_from(pending).unwrap_or(u64::MAX)) >= self.max_bytes
     }
 
     /// Begins the next file.

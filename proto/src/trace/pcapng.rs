@@ -128,6 +128,11 @@ impl Writer {
         });
     }
 
+    /// How many bytes [`take_bytes`](Self::take_bytes) would give.
+    pub fn pending(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// What was written since the last call, to be appended to the file.
     pub fn take_bytes(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.buffer)
